@@ -1,0 +1,39 @@
+# Every target does its own set-up: a machine with python3, git and make is enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help install study test test-slow lint format bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[plot,test]"
+	@touch $@
+
+install: $(READY) ## make .venv with the tested set of versions
+
+study: $(READY) ## train, find relays, knock them out; table here, figures and results in study/
+	$(BIN)/python -m relayestimators study --output study
+
+test: $(READY) ## the test suite
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(READY) ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY) ## ruff: lint and format check
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+format: $(READY) ## ruff: fix and format
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) study build *.egg-info .pytest_cache .ruff_cache

@@ -1,0 +1,302 @@
+"""Checks of what users hand in: panels, states, concepts, nodes, windows, choices.
+
+Floor 0: numpy and scikit-learn only. Every error names the argument, what was given and
+what is allowed.
+"""
+
+from numbers import Integral, Real
+
+import numpy as np
+
+#: Marks, in discretised states, the time steps a shorter series does not have.
+NO_STATE = np.uint8(255)
+
+
+def check_panel(X, *, name="X"):
+    """Return a panel as float32, or say where it is broken.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_instances, n_channels, n_timepoints)
+        Numbers. A series shorter than the panel ends in time steps that are NaN in every
+        channel.
+    name : str
+        What the caller calls this argument.
+
+    Returns
+    -------
+    ndarray of shape (n_instances, n_channels, n_timepoints), float32
+
+    Raises
+    ------
+    ValueError
+        For another number of dimensions, an empty series, NaN inside a series, or infinity.
+    """
+    X = np.asarray(X)
+    if X.ndim != 3:
+        raise ValueError(
+            f"{name} has shape {X.shape}; expected three dimensions "
+            "(n_instances, n_channels, n_timepoints)."
+        )
+    if 0 in X.shape:
+        raise ValueError(f"{name} has shape {X.shape}: every dimension must be at least 1.")
+    with np.errstate(over="ignore"):
+        X = np.ascontiguousarray(X, dtype=np.float32)
+    if np.isfinite(X).all():
+        return X
+    _refuse(np.isinf(X), name, "infinity (or a number too large for float32)")
+    missing = np.isnan(X)
+    lengths = series_lengths(X)
+    if (lengths == 0).any():
+        raise ValueError(f"{name}: instance {int(np.argmin(lengths))} is empty (NaN only).")
+    ended = np.arange(X.shape[2]) >= lengths[:, None]
+    _refuse(
+        missing & ~ended[:, None, :],
+        name,
+        "NaN inside a series (only time steps after the end of a shorter series may be NaN, "
+        "in all channels; impute other missing values first)",
+    )
+    return X
+
+
+def _refuse(where, name, what):
+    if where.any():
+        instance, channel, timepoint = np.argwhere(where)[0]
+        raise ValueError(
+            f"{name} contains {what}: first at instance {instance}, channel {channel}, "
+            f"time step {timepoint}."
+        )
+
+
+def series_lengths(X):
+    """Return the number of time steps of every series of a NaN-padded panel.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_instances, n_channels, n_timepoints)
+
+    Returns
+    -------
+    ndarray of shape (n_instances,), int
+        One more than the last time step that holds a number in any channel.
+    """
+    present = ~np.isnan(X).all(axis=1)
+    return np.where(present.any(axis=1), X.shape[2] - present[:, ::-1].argmax(axis=1), 0)
+
+
+def check_states(states, *, ndim, name="states"):
+    """Return discretised states as uint8, the last axis being the nodes.
+
+    Parameters
+    ----------
+    states : array-like of `ndim` dimensions
+        Whole numbers from 0 to 255.
+    ndim : {2, 3}
+        2: (n_instances, n_nodes), 3: (n_instances, n_timepoints, n_nodes).
+    name : str
+        What the caller calls this argument.
+
+    Returns
+    -------
+    ndarray of uint8, same shape
+    """
+    shape = {2: "(n_instances, n_nodes)", 3: "(n_instances, n_timepoints, n_nodes)"}[ndim]
+    states = np.asarray(states)
+    if states.ndim != ndim or 0 in states.shape:
+        raise ValueError(f"{name} has shape {states.shape}; expected {shape}, none of them 0.")
+    if states.dtype != np.uint8:
+        with np.errstate(invalid="ignore"):
+            whole = states.astype(np.uint8) if states.dtype.kind in "biuf" else None
+        if whole is None or not np.array_equal(whole, states):
+            raise ValueError(
+                f"{name} must hold whole numbers from 0 to 255, got dtype {states.dtype}"
+                f"{_range(states)}; make states of hidden activations with StateDiscretizer."
+            )
+        states = whole
+    return states
+
+
+def _range(array):
+    if array.dtype.kind not in "biuf":
+        return ""
+    return f" with values from {array.min()} to {array.max()}"
+
+
+def check_codes(values, *, name, n_instances=None):
+    """Return any discrete values as whole numbers 0, 1, ... in sorted order of the values.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_instances,)
+        Anything that can be sorted: numbers, strings, booleans.
+    name : str
+        What the caller calls this argument.
+    n_instances : int, optional
+        The length it must have.
+
+    Returns
+    -------
+    ndarray of shape (n_instances,), int64
+    """
+    values = np.asarray(values)
+    if values.ndim != 1 or values.size == 0:
+        raise ValueError(f"{name} has shape {values.shape}; expected (n_instances,), not empty.")
+    if n_instances is not None and len(values) != n_instances:
+        raise ValueError(f"{name} has {len(values)} instances where the states have {n_instances}.")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError(f"{name} contains NaN or infinity; expected discrete values.")
+    return np.unique(values, return_inverse=True)[1].astype(np.int64, copy=False)
+
+
+def check_nodes(nodes, n_nodes, *, name="nodes"):
+    """Return node numbers as a sorted array without repeats.
+
+    Parameters
+    ----------
+    nodes : int, array-like of int, or None
+        None is the empty set. Masks are refused.
+    n_nodes : int
+        How many nodes there are.
+    name : str
+        What the caller calls this argument.
+
+    Returns
+    -------
+    ndarray of shape (n_chosen,), int64
+    """
+    allowed = f"whole numbers from 0 to {n_nodes - 1}"
+    nodes = np.atleast_1d(np.asarray([] if nodes is None else nodes))
+    if nodes.dtype.kind == "b":
+        raise TypeError(f"{name} is a boolean mask; expected {allowed}: use np.flatnonzero(mask).")
+    if nodes.ndim != 1 or (nodes.size and nodes.dtype.kind not in "iu"):
+        raise TypeError(f"{name}={nodes.tolist()!r} must be an int or a list of ints, {allowed}.")
+    outside = nodes[(nodes < 0) | (nodes >= n_nodes)] if nodes.size else nodes
+    if outside.size:
+        raise ValueError(f"{name} contains {outside.tolist()}; allowed are {allowed}.")
+    unique = np.unique(nodes).astype(np.int64)
+    if len(unique) != len(nodes):
+        raise ValueError(f"{name}={nodes.tolist()} names a node twice.")
+    return unique
+
+
+def check_window(start, stop, n_timepoints):
+    """Return the half-open window [start, stop) of time steps as two ints.
+
+    Parameters
+    ----------
+    start : int
+        First time step, 0 to n_timepoints - 1.
+    stop : int or None
+        One after the last time step; None is the end of the panel.
+    n_timepoints : int
+        How many time steps there are.
+
+    Returns
+    -------
+    tuple of two ints
+    """
+    check_integer(start, name="start", low=0, high=n_timepoints - 1)
+    if stop is None:
+        return int(start), n_timepoints
+    check_integer(stop, name="stop", low=start + 1, high=n_timepoints)
+    return int(start), int(stop)
+
+
+def check_timepoints(timepoints, n_timepoints):
+    """Return time steps as an array of ints from 0, in the order given.
+
+    Parameters
+    ----------
+    timepoints : None, int or array-like of int
+        None is all of them; negative ones count from the end of the panel.
+    n_timepoints : int
+        How many time steps there are.
+
+    Returns
+    -------
+    ndarray of shape (n_chosen,), int64
+    """
+    if timepoints is None:
+        return np.arange(n_timepoints)
+    steps = np.atleast_1d(np.asarray(timepoints))
+    if steps.ndim != 1 or steps.dtype.kind not in "iu" or steps.size == 0:
+        raise TypeError(f"timepoints={timepoints!r} must be None, an int or a list of ints.")
+    outside = steps[(steps < -n_timepoints) | (steps >= n_timepoints)]
+    if outside.size:
+        raise ValueError(
+            f"timepoints contains {outside.tolist()}; the panel has {n_timepoints} time steps, "
+            f"allowed are {-n_timepoints} to {n_timepoints - 1}."
+        )
+    steps = np.where(steps < 0, steps + n_timepoints, steps).astype(np.int64)
+    if len(np.unique(steps)) != len(steps):
+        raise ValueError(f"timepoints={timepoints!r} names a time step twice.")
+    return steps
+
+
+def check_concepts(concepts, n_classes):
+    """Return the concept table of a classification problem.
+
+    Parameters
+    ----------
+    concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts)
+        "ovr": one concept per class, 1 for the class and 0 for the rest. "class": one
+        concept whose value is the class. A table: the value of every concept for every class,
+        rows in the order of ``classes_``.
+    n_classes : int
+        How many classes there are.
+
+    Returns
+    -------
+    ndarray of shape (n_classes, n_concepts), int64
+    """
+    if isinstance(concepts, str):
+        check_choice(concepts, name="concepts", choices=("ovr", "class"), other="or a table")
+        if concepts == "ovr":
+            return np.eye(n_classes, dtype=np.int64)
+        return np.arange(n_classes, dtype=np.int64)[:, None]
+    table = np.asarray(concepts)
+    if table.ndim != 2 or table.shape[0] != n_classes or table.shape[1] == 0:
+        raise ValueError(
+            f"concepts has shape {table.shape}; expected (n_classes, n_concepts) with "
+            f"n_classes={n_classes}."
+        )
+    if table.dtype.kind not in "biu":
+        raise ValueError(f"concepts must hold whole numbers, got dtype {table.dtype}.")
+    constant = np.flatnonzero((table == table[0]).all(axis=0))
+    if constant.size:
+        raise ValueError(
+            f"concepts: column {constant.tolist()} has the same value for every class, "
+            "so there is nothing to relay."
+        )
+    return table.astype(np.int64)
+
+
+def check_choice(value, *, name, choices, other=""):
+    """Refuse a value that is none of the choices."""
+    if value not in tuple(choices):
+        allowed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name}={value!r}; allowed are {allowed}{' ' + other if other else ''}.")
+
+
+def check_integer(value, *, name, low, high=None):
+    """Refuse anything but a whole number in [low, high]."""
+    allowed = f"a whole number from {low}" + ("" if high is None else f" to {high}")
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(f"{name}={value!r}; expected {allowed}.")
+    if value < low or (high is not None and value > high):
+        raise ValueError(f"{name}={value!r}; expected {allowed}.")
+
+
+def check_size(value, total, *, name):
+    """Return how many of `total` things are meant by an int, a fraction, or None (half)."""
+    if value is None:
+        return max(1, total // 2)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        check_integer(value, name=name, low=1, high=total)
+        return int(value)
+    if isinstance(value, Real) and not isinstance(value, bool) and 0 < value <= 1:
+        return max(1, round(value * total))
+    raise ValueError(
+        f"{name}={value!r}; expected a whole number from 1 to {total}, a fraction in (0, 1], "
+        "or None for half of them."
+    )

@@ -1,0 +1,172 @@
+"""From hidden activations to discrete states.
+
+Floor 1: numpy and scikit-learn. The discretiser is fitted on an intact network only and then
+kept: states of a knocked-out network are cut at the thresholds of the intact one.
+"""
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.cluster import KMeans
+from sklearn.utils.validation import check_is_fitted
+
+from ._validation import NO_STATE, check_choice, check_integer
+
+STRATEGIES = ("quantile", "kmeans", "sign")
+
+
+class StateDiscretizer(TransformerMixin, BaseEstimator):
+    """Cut the activation of every hidden node into a few states.
+
+    Parameters
+    ----------
+    n_states : int, default=2
+        Number of states per node, 2 to 255.
+    strategy : {"quantile", "kmeans", "sign"}, default="quantile"
+        Where to cut. "quantile": into equally filled states; with two states this is the split
+        at the median. "kmeans": half-way between the centres of one-dimensional k-means.
+        "sign": at zero, two states only.
+    per_timepoint : bool, default=True
+        Find thresholds at every time step. If False, one set of thresholds per node serves all
+        time steps, so that a state means the same activation at any time.
+
+    Attributes
+    ----------
+    thresholds_ : ndarray of shape (n_timepoints or 1, n_nodes, n_states - 1)
+        A state is the number of thresholds its activation exceeds. NaN at time steps no
+        instance had.
+    n_features_in_ : int
+        Number of nodes.
+
+    See Also
+    --------
+    RelayAnalyzer : Does this inside.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relayestimators import StateDiscretizer
+    >>> hidden = np.array([[[-0.9]], [[-0.2]], [[0.1]], [[0.8]]])  # 4 instances, 1 step, 1 node
+    >>> StateDiscretizer().fit_transform(hidden).ravel()
+    array([0, 0, 1, 1], dtype=uint8)
+    """
+
+    def __init__(self, n_states=2, *, strategy="quantile", per_timepoint=True):
+        self.n_states = n_states
+        self.strategy = strategy
+        self.per_timepoint = per_timepoint
+
+    def fit(self, hidden, y=None):
+        """Find the thresholds of an intact network.
+
+        Parameters
+        ----------
+        hidden : array-like of shape (n_instances, n_timepoints, n_nodes)
+            Hidden trajectories; NaN where a series has ended.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : StateDiscretizer
+
+        Raises
+        ------
+        ValueError
+            For a wrong shape, infinity, or a parameter that is not allowed.
+        """
+        check_integer(self.n_states, name="n_states", low=2, high=255)
+        check_choice(self.strategy, name="strategy", choices=STRATEGIES)
+        if self.strategy == "sign" and self.n_states != 2:
+            raise ValueError(f"n_states={self.n_states}; strategy='sign' makes 2 states.")
+        hidden = _check_hidden(hidden)
+        n_timepoints, n_nodes = hidden.shape[1:]
+        if not self.per_timepoint:
+            hidden = hidden.reshape(-1, 1, n_nodes)
+        self.thresholds_ = _thresholds(hidden, self.n_states, self.strategy)
+        self.n_timepoints_ = n_timepoints
+        self.n_features_in_ = n_nodes
+        return self
+
+    def transform(self, hidden):
+        """Cut activations at the fitted thresholds.
+
+        Parameters
+        ----------
+        hidden : array-like of shape (n_instances, n_timepoints, n_nodes)
+            As in `fit`; with `per_timepoint`, not more time steps than there.
+
+        Returns
+        -------
+        states : ndarray of shape (n_instances, n_timepoints, n_nodes), uint8
+            0 to n_states - 1, and 255 where a series has ended.
+        """
+        check_is_fitted(self)
+        hidden = _check_hidden(hidden)
+        n_timepoints, n_nodes = hidden.shape[1:]
+        if n_nodes != self.n_features_in_:
+            raise ValueError(f"hidden has {n_nodes} nodes, fit saw {self.n_features_in_}.")
+        if self.per_timepoint and n_timepoints > self.n_timepoints_:
+            raise ValueError(
+                f"hidden has {n_timepoints} time steps, fit saw {self.n_timepoints_}; "
+                "fit on the longer panel, or use per_timepoint=False."
+            )
+        thresholds = self.thresholds_[:n_timepoints]
+        states = np.zeros(hidden.shape, dtype=np.uint8)
+        for cut in np.moveaxis(thresholds, -1, 0):
+            states += hidden > cut
+        states[np.isnan(hidden)] = NO_STATE
+        return states
+
+    def __sklearn_tags__(self):
+        """Say that three-dimensional input with NaN at the end is expected."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def _check_hidden(hidden):
+    hidden = np.asarray(hidden)
+    if hidden.ndim != 3 or 0 in hidden.shape or hidden.dtype.kind not in "fiu":
+        raise ValueError(
+            f"hidden has shape {hidden.shape} and dtype {hidden.dtype}; expected numbers of shape "
+            "(n_instances, n_timepoints, n_nodes), as hidden_states(X) returns them."
+        )
+    if np.isinf(hidden).any():
+        instance, timepoint, node = np.argwhere(np.isinf(hidden))[0]
+        raise ValueError(
+            f"hidden is infinite at instance {instance}, time step {timepoint}, node {node}."
+        )
+    return hidden
+
+
+def _thresholds(hidden, n_states, strategy):
+    """Return thresholds of shape (n_timepoints, n_nodes, n_states - 1)."""
+    shape = (*hidden.shape[1:], n_states - 1)
+    thresholds = np.full(shape, np.nan, dtype=np.float64)
+    present = ~np.isnan(hidden).all(axis=(0, 2))
+    if strategy == "sign":
+        thresholds[present] = 0.0
+    elif strategy == "quantile":
+        levels = np.arange(1, n_states) / n_states
+        cuts = np.nanquantile(hidden[:, present].astype(np.float64), levels, axis=0)
+        thresholds[present] = np.moveaxis(cuts, 0, -1)
+    else:
+        for timepoint in np.flatnonzero(present):
+            for node in range(shape[1]):
+                thresholds[timepoint, node] = _kmeans_cuts(hidden[:, timepoint, node], n_states)
+    return thresholds
+
+
+def _kmeans_cuts(activation, n_states):
+    """Return the midpoints between the centres of one-dimensional k-means."""
+    values = activation[~np.isnan(activation)].astype(np.float64)
+    distinct = np.unique(values)
+    if len(distinct) < n_states:  # fewer values than states: every value is a state
+        cuts = (distinct[1:] + distinct[:-1]) / 2
+        return np.concatenate([cuts, np.full(n_states - 1 - len(cuts), np.inf)])
+    start = np.quantile(distinct, (np.arange(n_states) + 0.5) / n_states)[:, None]
+    kmeans = KMeans(n_clusters=n_states, init=start, n_init=1).fit(values[:, None])
+    centres = np.sort(kmeans.cluster_centers_.ravel())
+    return (centres[1:] + centres[:-1]) / 2
