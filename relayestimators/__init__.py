@@ -1,0 +1,48 @@
+"""Information relays in recurrent networks.
+
+Which hidden nodes carry which class concept at which time step, and what happens to the
+prediction when they are knocked out. Classifiers are skorch's, take sktime panels and follow
+scikit-learn.
+"""
+
+from importlib.metadata import version
+
+from .analyzer import RelayAnalyzer
+from .classifiers import GRUClassifier, LSTMClassifier, RecurrentClassifier, RNNClassifier
+from .discretization import StateDiscretizer
+from .displays import KnockoutDisplay, RelayMapDisplay
+from .knockout import KnockoutTransformer
+from .networks import RecurrentNetwork
+from .panels import PanelToTensor, panel_to_tensor
+from .relay import (
+    CoverageWarning,
+    relay_information,
+    relay_map,
+    relay_scores,
+    shrinking_subset_aggregation,
+)
+from .studies import knockout_specificity, relay_study
+
+__version__ = version("relayestimators")
+
+__all__ = [
+    "CoverageWarning",
+    "GRUClassifier",
+    "KnockoutDisplay",
+    "KnockoutTransformer",
+    "LSTMClassifier",
+    "PanelToTensor",
+    "RNNClassifier",
+    "RecurrentClassifier",
+    "RecurrentNetwork",
+    "RelayAnalyzer",
+    "RelayMapDisplay",
+    "StateDiscretizer",
+    "knockout_specificity",
+    "panel_to_tensor",
+    "relay_information",
+    "relay_map",
+    "relay_scores",
+    "relay_study",
+    "shrinking_subset_aggregation",
+]

@@ -149,7 +149,7 @@ def check_codes(values, *, name, n_instances=None):
 
 
 def check_nodes(nodes, n_nodes, *, name="nodes"):
-    """Return node numbers as a sorted array without repeats.
+    """Return node numbers as an array, in the order given.
 
     Parameters
     ----------
@@ -173,10 +173,9 @@ def check_nodes(nodes, n_nodes, *, name="nodes"):
     outside = nodes[(nodes < 0) | (nodes >= n_nodes)] if nodes.size else nodes
     if outside.size:
         raise ValueError(f"{name} contains {outside.tolist()}; allowed are {allowed}.")
-    unique = np.unique(nodes).astype(np.int64)
-    if len(unique) != len(nodes):
+    if len(np.unique(nodes)) != len(nodes):
         raise ValueError(f"{name}={nodes.tolist()} names a node twice.")
-    return unique
+    return nodes.astype(np.int64)
 
 
 def check_window(start, stop, n_timepoints):
@@ -300,3 +299,13 @@ def check_size(value, total, *, name):
         f"{name}={value!r}; expected a whole number from 1 to {total}, a fraction in (0, 1], "
         "or None for half of them."
     )
+
+
+def check_recurrent(estimator):
+    """Refuse an estimator whose hidden states cannot be seen and held."""
+    if not hasattr(estimator, "unroll"):
+        raise TypeError(
+            f"estimator={estimator!r} has no hidden states to look at; expected a classifier with "
+            "unroll(X, *, clamp, layer, state), such as RNNClassifier, GRUClassifier or "
+            "LSTMClassifier, or a FrozenEstimator around a fitted one."
+        )

@@ -12,13 +12,13 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from scipy.sparse import issparse
+from sklearn.utils import Bunch, check_array, check_consistent_length, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 from skorch import NeuralNetClassifier
 from skorch.callbacks import GradientNormClipping
 from skorch.dataset import ValidSplit
 from skorch.utils import is_dataset, to_numpy, to_tensor
-from sklearn.utils import Bunch, check_array, check_consistent_length, check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 from torch import nn
 
 from ._validation import check_panel

@@ -184,7 +184,7 @@ def _add(sums, sign, counts, total, n_nodes, logs):
 
 @njit(cache=True, nogil=True)
 def _refined_information(planes, n_nodes, cells, a, b, n_b, logs, sums, occupied):
-    """n * I(A;B|cells refined by node) for every node, in one pass over sorted instances.
+    """Return n * I(A;B|cells refined by node) for every node, in one pass over sorted instances.
 
     Fills `sums` (n_nodes,) and adds the number of occupied refined cells to `occupied`
     (n_nodes,). Returns n * I(A;B|cells). Runs of one instance contribute nothing and are skipped.
@@ -411,7 +411,9 @@ def shrink(n_nodes, n_levels, planes, a, b, n_b, logs):
     unused = np.zeros(n_nodes, np.int64)
     for step in range(n_nodes):
         left = n_nodes - step
-        base = _refined_information(planes, left, cells, a, b, n_b, logs, sums[:left], unused[:left])
+        base = _refined_information(
+            planes, left, cells, a, b, n_b, logs, sums[:left], unused[:left]
+        )
         if step == 0:
             information[0] = base / n
         best = 0

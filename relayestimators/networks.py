@@ -7,6 +7,7 @@ with the weights of the trained module, and applies the clamp to the state after
 only reads the module: nothing of it is changed, also when a run fails.
 """
 
+import warnings
 from functools import partial
 from typing import NamedTuple
 
@@ -26,33 +27,47 @@ class Clamp(NamedTuple):
 
     Parameters
     ----------
-    nodes : Tensor of shape (n_chosen,), int64
+    nodes : array-like of shape (n_chosen,), int
         Node numbers within the layer; the second half of a bidirectional layer's nodes are
         those of the backward direction.
-    values : Tensor of shape (n_chosen,) or (n_timepoints, n_chosen)
-        What the nodes are held at.
-    start, stop : int
-        Half-open window of time steps, counted along the series in both directions.
-    layer : int
-        Layer number from 0.
-    state : {"h", "c"}
+    values : array-like of shape (n_chosen,) or (n_timepoints, n_chosen)
+        What the nodes are held at. On a longer panel the last time step goes on.
+    start : int, default=0
+        First time step of the window, counted along the series in both directions.
+    stop : int or None, default=None
+        One after its last time step; None is the end.
+    layer : int, default=-1
+        Layer number; negative counts from the last.
+    state : {"h", "c"}, default="h"
         Hidden state, or memory cell of an LSTM. A memory cell is held before the output gate
         reads it, so the hidden state of the same step shows it.
     """
 
-    nodes: torch.Tensor
-    values: torch.Tensor
-    start: int
-    stop: int
-    layer: int
+    nodes: object
+    values: object
+    start: int = 0
+    stop: int | None = None
+    layer: int = -1
     state: str = "h"
 
+    def prepared(self, X, layer):
+        """Return the clamp as tensors beside a panel, with `layer` and end of the window known."""
+        nodes = torch.as_tensor(self.nodes, dtype=torch.int64, device=X.device)
+        values = torch.as_tensor(self.values, dtype=X.dtype, device=X.device)
+        stop = X.shape[2] if self.stop is None else self.stop
+        if values.ndim == 2 and len(values) < min(stop, X.shape[2]):
+            warnings.warn(
+                f"The panel has {X.shape[2]} time steps, the values nodes are held at have "
+                f"{len(values)}; the last of them goes on.",
+                stacklevel=4,
+            )
+            values = torch.cat([values, values[-1:].expand(X.shape[2] - len(values), -1)])
+        return self._replace(nodes=nodes, values=values, stop=stop, layer=layer)
+
     def of_direction(self, direction, hidden_size):
-        """Return the part of this clamp that concerns one direction of the layer, or None."""
+        """Return the part of a prepared clamp that concerns one direction of the layer."""
         local = self.nodes - direction * hidden_size
         mine = (local >= 0) & (local < hidden_size)
-        if not mine.any():
-            return None
         return self._replace(nodes=local[mine], values=self.values[..., mine])
 
     def hold(self, name, tensor, timepoint):
@@ -197,6 +212,9 @@ class RecurrentNetwork(nn.Module):
         """
         layer = self.layer_number(layer)
         self.check_state(state)
+        if clamp is not None:
+            self.check_state(clamp.state)
+            clamp = clamp.prepared(X, self.layer_number(clamp.layer))
         inputs, lengths = time_major(X)
         active = None
         if lengths is not None:
@@ -334,7 +352,7 @@ def step_through(kind, projected, weight, bias, *, active=None, backward=False, 
     backward : bool, default=False
         Step from the last time step to the first.
     clamp : Clamp, optional
-        Nodes to hold, numbered within this direction.
+        Nodes to hold, prepared and numbered within this direction.
 
     Returns
     -------

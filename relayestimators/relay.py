@@ -214,7 +214,9 @@ def relay_scores(
     array([1., 0.])
     """
     a, b, states = _check_problem(concept_in, concept_out, states)
-    contexts = _check_contexts(states, method, n_contexts, context_size, random_state)
+    contexts = _check_contexts(
+        *states.shape, _n_states(states), method, n_contexts, context_size, random_state
+    )
     return METHODS[method](a, b, states, contexts)[0]
 
 
@@ -274,27 +276,75 @@ def relay_map(
     states = check_states(states, ndim=3)
     columns_a, columns_b = _check_concept_columns(concept_in, concept_out, len(states))
     present = ~(states == NO_STATE).any(axis=2)
-    typical = states[:, np.argmax(present.sum(axis=0))]  # the step most instances have
+    n_timepoints, n_nodes = states.shape[1:]
     contexts = _check_contexts(
-        typical[present[:, np.argmax(present.sum(axis=0))]],
+        present.sum(axis=0).max(),
+        n_nodes,
+        _n_states(states[states != NO_STATE]),
         method,
         n_contexts,
         context_size,
         random_state,
     )
-    n_timepoints = states.shape[1]
-    cells = [(a, b, t) for a, b in zip(columns_a, columns_b, strict=True) for t in range(n_timepoints)]
+    problems = [
+        (a, b, t) for a, b in zip(columns_a, columns_b, strict=True) for t in range(n_timepoints)
+    ]
     results = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
         delayed(_scores_of_step)(method, a, b, states[:, t], present[:, t], contexts)
-        for a, b, t in cells
+        for a, b, t in problems
     )
-    bar = tqdm(results, total=len(cells), disable=not verbose, desc="relay map", unit="step")
-    values = np.array(list(bar)).reshape(len(columns_a), n_timepoints, 2, states.shape[2])
+    bar = tqdm(results, total=len(problems), disable=not verbose, desc="relay map", unit="step")
+    values = np.array(list(bar)).reshape(len(columns_a), n_timepoints, 2, n_nodes)
     return Bunch(
         relay_map=values[:, :, 0],
         coverage=values[:, :, 1],
         n_instances=present.sum(axis=0),
     )
+
+
+def concept_values(labels, classes, concepts):
+    """Return the value of every concept for every label.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_instances,)
+        True or predicted labels.
+    classes : ndarray of shape (n_classes,)
+        The labels there are.
+    concepts : ndarray of shape (n_classes, n_concepts)
+        The concept table.
+
+    Returns
+    -------
+    ndarray of shape (n_instances, n_concepts), int64
+
+    Raises
+    ------
+    ValueError
+        If a label is none of the classes.
+    """
+    labels = np.asarray(labels)
+    unknown = np.setdiff1d(labels, classes)
+    if unknown.size:
+        raise ValueError(f"y contains {unknown.tolist()}; the classes are {classes.tolist()}.")
+    order = np.argsort(classes)
+    return concepts[order[np.searchsorted(classes, labels, sorter=order)]]
+
+
+def strongest_nodes(scores, n_nodes=None):
+    """Return nodes by falling score, equals by number, NaN last.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_all_nodes,)
+    n_nodes : int, optional
+        How many to return; all by default.
+
+    Returns
+    -------
+    ndarray of shape (n_nodes,), int64
+    """
+    return np.argsort(-np.asarray(scores), kind="stable")[:n_nodes]
 
 
 def warn_if_uncovered(coverage):
@@ -325,9 +375,7 @@ def _check_concept_columns(concept_in, concept_out, n_instances):
     tables = {"concept_in": np.asarray(concept_in), "concept_out": np.asarray(concept_out)}
     for name, table in tables.items():
         if table.ndim != 2 or table.shape[1] == 0:
-            raise ValueError(
-                f"{name} has shape {table.shape}; expected (n_instances, n_concepts)."
-            )
+            raise ValueError(f"{name} has shape {table.shape}; expected (n_instances, n_concepts).")
     shapes = [table.shape for table in tables.values()]
     if shapes[0] != shapes[1]:
         raise ValueError(f"concept_in and concept_out differ in shape: {shapes[0]}, {shapes[1]}.")
@@ -337,17 +385,20 @@ def _check_concept_columns(concept_in, concept_out, n_instances):
     )
 
 
-def _check_contexts(states, method, n_contexts, context_size, random_state):
+def _n_states(states):
+    return max(int(states.max(initial=0)) + 1, 2)
+
+
+def _check_contexts(n_instances, n_nodes, n_states, method, n_contexts, context_size, random_state):
     """Return the sets of nodes, (n_contexts, context_size), a method conditions on."""
     check_choice(method, name="method", choices=METHODS)
     check_integer(n_contexts, name="n_contexts", low=1)
-    n_instances, n_nodes = states.shape
     if context_size is not None:
         check_integer(context_size, name="context_size", low=0, high=n_nodes - 1)
     if method == "single":
         context_size = 0
     elif context_size is None:
-        context_size = default_context_size(n_instances, n_nodes, int(states.max()) + 1)
+        context_size = default_context_size(n_instances, n_nodes, n_states)
     return draw_contexts(n_nodes, context_size, n_contexts, random_state)
 
 
@@ -367,7 +418,7 @@ def default_context_size(n_instances, n_nodes, n_states):
     size = 0
     while (
         size < min(MAX_CONTEXT_SIZE, n_nodes - 1)
-        and MIN_COVERAGE * max(n_states, 2) ** (size + 2) <= n_instances
+        and MIN_COVERAGE * n_states ** (size + 2) <= n_instances
     ):
         size += 1
     return size
@@ -387,8 +438,8 @@ def draw_contexts(n_nodes, size, n_contexts, random_state):
         Sorted rows. If a random choice leaves a node in every set, sets without it are added.
     """
     if comb(n_nodes, size) <= n_contexts:
-        sets = combinations(range(n_nodes), size)
-        return np.array(list(sets), dtype=np.int64).reshape(-1, size)
+        sets = list(combinations(range(n_nodes), size))
+        return np.array(sets, dtype=np.int64).reshape(len(sets), size)
     rng = check_random_state(random_state)
     drawn = set()
     while len(drawn) < n_contexts:
@@ -414,8 +465,15 @@ def _sorted_problem(a, b, states):
     """Sort instances by (a, b), as the counting kernels want them."""
     order = np.lexsort((b, a))
     states = np.ascontiguousarray(states[order])
-    n_levels = max(int(states.max()) + 1, 2)
-    return a[order], b[order], int(b.max()) + 1, states, n_levels, indicator_planes(states, n_levels)
+    n_levels = _n_states(states)
+    return (
+        a[order],
+        b[order],
+        int(b.max()) + 1,
+        states,
+        n_levels,
+        indicator_planes(states, n_levels),
+    )
 
 
 def _context_scores(a, b, states, contexts):
@@ -429,9 +487,7 @@ def _context_scores(a, b, states, contexts):
 
 def _shrink(a, b, states):
     a, b, n_b, states, n_levels, planes = _sorted_problem(a, b, states)
-    order, information = shrink(
-        states.shape[1], n_levels, planes, a, b, n_b, log_table(len(a))
-    )
+    order, information = shrink(states.shape[1], n_levels, planes, a, b, n_b, log_table(len(a)))
     return order, information, occupied_cells(states, n_levels, order)
 
 

@@ -1,0 +1,85 @@
+"""The command line: ``relayestimators study``.
+
+Floor 7: argparse, and the floors below. It parses, calls a study, and hands its result to the
+report.
+"""
+
+import argparse
+from pathlib import Path
+
+from .classifiers import GRUClassifier, LSTMClassifier, RNNClassifier
+from .panels import load_panel
+from .relay import METHODS
+from .report import study_table, write_study
+from .studies import relay_study
+
+CELLS = {"RNN": RNNClassifier, "GRU": GRUClassifier, "LSTM": LSTMClassifier}
+
+
+def parser():
+    """Return the parser of the command line."""
+    top = argparse.ArgumentParser(
+        prog="relayestimators", description="Information relays in recurrent networks."
+    )
+    commands = top.add_subparsers(dest="command", required=True)
+    study = commands.add_parser(
+        "study",
+        help="train, find relays, knock them out; print a table, write figures and results",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    study.add_argument("--output", type=Path, default=Path("study"), help="folder to write to")
+    study.add_argument("--dataset", default="ItalyPowerDemand", help="a set that sktime ships")
+    study.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS), help="networks")
+    study.add_argument("--hidden-size", type=int, default=32, help="nodes per network")
+    study.add_argument("--epochs", type=int, default=100, help="training epochs")
+    study.add_argument("--relays", type=int, default=8, help="nodes per relay set")
+    study.add_argument("--method", choices=METHODS, default="contexts", help="how nodes are scored")
+    study.add_argument("--random-sets", type=int, default=20, help="random sets per relay set")
+    study.add_argument("--seed", type=int, default=0, help="of training, contexts, random sets")
+    study.add_argument("--jobs", type=int, default=None, help="joblib workers")
+    study.add_argument("--quiet", action="store_true", help="no progress bar")
+    return top
+
+
+def main(arguments=None):
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Instead of those of the process.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    options = parser().parse_args(arguments)
+    split = load_panel(options.dataset)
+    estimators = {
+        name: CELLS[name](
+            module__hidden_size=options.hidden_size,
+            max_epochs=options.epochs,
+            random_state=options.seed,
+        )
+        for name in options.cells
+    }
+    results = relay_study(
+        estimators,
+        *split,
+        n_relays=options.relays,
+        method=options.method,
+        n_random=options.random_sets,
+        random_state=options.seed,
+        n_jobs=options.jobs,
+        verbose=not options.quiet,
+    )
+    settings = {key: value for key, value in vars(options).items() if key != "output"}
+    print(study_table(results, dataset=options.dataset))
+    for path in write_study(results, options.output, settings=settings):
+        print(f"wrote {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,334 @@
+"""RelayAnalyzer: which hidden nodes carry which concept at which time step.
+
+Floor 3: scikit-learn and the floors below. The classifier is known only by its protocol:
+``fit``, ``predict``, ``classes_`` and ``unroll``.
+"""
+
+import warnings
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted
+
+from ._validation import (
+    check_choice,
+    check_concepts,
+    check_recurrent,
+    check_size,
+    check_timepoints,
+)
+from .discretization import StateDiscretizer
+from .relay import (
+    METHODS,
+    MIN_COVERAGE,
+    concept_values,
+    relay_map,
+    strongest_nodes,
+    warn_if_uncovered,
+)
+
+
+class RelayAnalyzer(TransformerMixin, BaseEstimator):
+    """Find the nodes that relay class concepts through a recurrent classifier.
+
+    At every time step the hidden states are discretised, and every node is credited with the
+    information about a concept that reaches the prediction through it.
+
+    Parameters
+    ----------
+    estimator : classifier
+        :class:`RNNClassifier`, :class:`GRUClassifier`, :class:`LSTMClassifier`, or any other with
+        ``unroll``. It is cloned and trained; ``FrozenEstimator(fitted)`` is used as it is, so
+        that relays can be found on data the net has not seen.
+    concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts), default="ovr"
+        What may be relayed. "ovr": each class against the rest. "class": the class, as one
+        concept. A table: the value of every concept for every class, rows as in ``classes_``.
+    method : {"contexts", "shrink", "single"}, default="contexts"
+        How nodes are credited, see :func:`relay_scores`. "shrink" is the published search.
+    n_states : int, default=2
+        States per node, see :class:`StateDiscretizer`.
+    strategy : {"quantile", "kmeans", "sign"}, default="quantile"
+        How activations are cut into states, see :class:`StateDiscretizer`.
+    timepoints : None, int or array-like of int, default=None
+        Time steps to analyse; negative ones count from the end. None is all.
+    align : {"start", "end"}, default="start"
+        Where series of unequal length are lined up. With "end", time step -1 is the last step
+        of every series.
+    layer : int, default=-1
+        Layer to analyse.
+    state : {"h", "c"}, default="h"
+        Hidden state, or memory cell of an LSTM.
+    n_relays : int, float or None, default=None
+        How many nodes to choose; a float is a fraction, None is half of them.
+    random_state : int, RandomState instance or None, default=None
+        Draws the contexts. The seed of training is that of `estimator`.
+    n_jobs : int, optional
+        Joblib workers for the relay map. The result does not depend on it.
+    verbose : int, default=0
+        Show a progress bar.
+
+    Attributes
+    ----------
+    relay_map_ : ndarray of shape (n_concepts, n_timepoints, n_nodes)
+        Relay information in bits; NaN at time steps no instance has.
+    coverage_ : ndarray of shape (n_concepts, n_timepoints, n_nodes)
+        Instances per occupied cell behind each value.
+    reliable_ : ndarray of shape (n_concepts, n_timepoints, n_nodes), bool
+        Whether the coverage is at least 4.
+    ranking_ : ndarray of shape (n_nodes,), int
+        1 is the strongest relay, by the mean of the map over concepts and time steps.
+    support_ : ndarray of shape (n_nodes,), bool
+        The chosen nodes, those of rank up to `n_relays`.
+    n_relays_ : int
+        How many these are.
+    concepts_ : ndarray of shape (n_classes, n_concepts)
+        The concept table.
+    timepoints_ : ndarray of shape (n_timepoints,), int
+        The time steps of the map.
+    n_instances_ : ndarray of shape (n_timepoints,), int
+        Instances that have each of them.
+    in_sample_ : bool
+        True if the net was trained on the very data analysed; frozen nets count as False.
+    estimator_ : classifier
+        The fitted classifier.
+    discretizer_ : StateDiscretizer
+        The thresholds of its states.
+    classes_ : ndarray of shape (n_classes,)
+        Labels.
+
+    See Also
+    --------
+    KnockoutTransformer : What the nodes are needed for.
+    relay_map : The same on arrays.
+
+    Notes
+    -----
+    The values are plug-in estimates. They say through which nodes the information could pass; a
+    knockout says whether it does.
+
+    References
+    ----------
+    .. [1] A. Hintze, A. Najam, J. Schossau (2025). arXiv:2510.01271.
+    .. [2] A. Hintze, C. Adami (2023). Detecting information relays in deep neural networks.
+       Entropy 25(3), 401. arXiv:2301.00911.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from relayestimators import RelayAnalyzer, RNNClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(400, 1, 8))
+    >>> y = np.where(X[:, 0, 2] > 0, "up", "down")  # decided at time step 2
+    >>> net = RNNClassifier(max_epochs=10, random_state=0).fit(X[:200], y[:200])
+    >>> relays = RelayAnalyzer(FrozenEstimator(net), n_relays=4, random_state=0)
+    >>> relays.fit(X[200:], y[200:]).transform(X[200:]).shape
+    (200, 4)
+    >>> relays.relay_map_.shape
+    (2, 8, 32)
+    >>> before, after = relays.relay_map_[0, 1].max(), relays.relay_map_[0, 2].max()
+    >>> bool(before < 0.1 < after)
+    True
+    """
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        concepts="ovr",
+        method="contexts",
+        n_states=2,
+        strategy="quantile",
+        timepoints=None,
+        align="start",
+        layer=-1,
+        state="h",
+        n_relays=None,
+        random_state=None,
+        n_jobs=None,
+        verbose=0,
+    ):
+        self.estimator = estimator
+        self.concepts = concepts
+        self.method = method
+        self.n_states = n_states
+        self.strategy = strategy
+        self.timepoints = timepoints
+        self.align = align
+        self.layer = layer
+        self.state = state
+        self.n_relays = n_relays
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def fit(self, X, y):
+        """Train the classifier, unless it is frozen, and map its relays.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
+            As the classifier takes it.
+        y : array-like of shape (n_instances,)
+            Labels.
+
+        Returns
+        -------
+        self : RelayAnalyzer
+
+        Warns
+        -----
+        CoverageWarning
+            If part of the map rests on fewer than four instances per occupied cell.
+        """
+        check_recurrent(self.estimator)
+        check_choice(self.method, name="method", choices=METHODS)
+        check_choice(self.align, name="align", choices=("start", "end"))
+        discretizer = StateDiscretizer(self.n_states, strategy=self.strategy)
+        estimator = clone(self.estimator).fit(X, y)
+        classes = estimator.classes_
+        concepts = check_concepts(self.concepts, len(classes))
+        hidden = estimator.unroll(X, layer=self.layer, state=self.state).hidden
+        if self.align == "end":
+            hidden = _align_ends(hidden)
+        timepoints = check_timepoints(self.timepoints, hidden.shape[1])
+        n_relays = check_size(self.n_relays, hidden.shape[2], name="n_relays")
+        result = relay_map(
+            concept_values(y, classes, concepts),
+            concept_values(estimator.predict(X), classes, concepts),
+            discretizer.fit_transform(hidden[:, timepoints]),
+            method=self.method,
+            random_state=self.random_state,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )
+        warn_if_uncovered(result.coverage)
+        self.estimator_, self.discretizer_ = estimator, discretizer
+        self.classes_, self.concepts_, self.timepoints_ = classes, concepts, timepoints
+        self.relay_map_, self.coverage_ = result.relay_map, result.coverage
+        self.reliable_ = result.coverage >= MIN_COVERAGE
+        self.n_instances_ = result.n_instances
+        self.in_sample_ = not isinstance(self.estimator, FrozenEstimator)
+        self.ranking_, self.n_relays_ = _ranking(_mean_over(result.relay_map, (0, 1))), n_relays
+        self.support_ = self.ranking_ <= n_relays
+        return self
+
+    def transform(self, X):
+        """Return the activations of the chosen relays at the end of each series.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_instances, n_relays)
+            State after the last time step of each series (for backward nodes of a
+            bidirectional layer after the first, where they end), columns by node number.
+        """
+        check_is_fitted(self)
+        final = self.estimator_.unroll(X, layer=self.layer, state=self.state).final
+        return final[:, self.support_]
+
+    def relays(self, concept=None, timepoint=None):
+        """Return the strongest nodes, for all or for one concept, at all or at one time step.
+
+        Parameters
+        ----------
+        concept : int, optional
+            Column of ``concepts_``.
+        timepoint : int, optional
+            One of ``timepoints_``.
+
+        Returns
+        -------
+        ndarray of shape (n_relays,), int
+            Node numbers, strongest first.
+
+        Raises
+        ------
+        ValueError
+            If there is no such concept, or the time step was not analysed.
+        """
+        check_is_fitted(self)
+        values = self.relay_map_
+        if concept is not None:
+            if concept not in range(len(values)):
+                raise ValueError(f"concept={concept!r}; there are concepts 0 to {len(values) - 1}.")
+            values = values[concept : concept + 1]
+        if timepoint is not None:
+            if timepoint not in self.timepoints_:
+                raise ValueError(
+                    f"timepoint={timepoint!r} was not analysed; those are "
+                    f"{self.timepoints_.tolist()}."
+                )
+            values = values[:, self.timepoints_ == timepoint]
+        return strongest_nodes(_mean_over(values, (0, 1)), self.n_relays_)
+
+    def get_support(self, indices=False):
+        """Return the chosen nodes, as scikit-learn's feature selectors do.
+
+        Parameters
+        ----------
+        indices : bool, default=False
+            Node numbers instead of a mask.
+
+        Returns
+        -------
+        ndarray
+            Of shape (n_nodes,), bool; with `indices` of shape (n_relays,), int.
+        """
+        check_is_fitted(self)
+        return np.flatnonzero(self.support_) if indices else self.support_
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the columns of `transform`.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str
+            "node7" and so on.
+        """
+        return np.array([f"node{node}" for node in self.get_support(indices=True)], dtype=object)
+
+    @property
+    def n_features_in_(self):
+        """Number of channels (or of time steps of two-dimensional X) seen in fit."""
+        return self.estimator_.n_features_in_
+
+    def __sklearn_tags__(self):
+        """Take the tags of input from the classifier."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(self.estimator).input_tags
+        tags.target_tags.required = True
+        return tags
+
+
+def _align_ends(hidden):
+    """Shift every trajectory so that its last state stands at the last time step."""
+    n_timepoints = hidden.shape[1]
+    lengths = (~np.isnan(hidden[:, :, 0])).sum(axis=1)
+    source = np.arange(n_timepoints) - (n_timepoints - lengths)[:, None]
+    shifted = np.take_along_axis(hidden, np.maximum(source, 0)[:, :, None], axis=1)
+    shifted[source < 0] = np.nan
+    return shifted
+
+
+def _mean_over(values, axis):
+    with warnings.catch_warnings():  # a time step no instance has is NaN and stays so
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.nanmean(values, axis=axis)
+
+
+def _ranking(scores):
+    ranking = np.empty(len(scores), dtype=np.int64)
+    ranking[strongest_nodes(scores)] = np.arange(1, len(scores) + 1)
+    return ranking

@@ -1,0 +1,197 @@
+"""Figures. A display draws arrays it is given and computes nothing.
+
+Floor 5: matplotlib, imported inside, so that the package works without it.
+"""
+
+import numpy as np
+
+from ._validation import check_choice
+
+
+def _pyplot(who):
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        raise ImportError(
+            f"{who} needs matplotlib, which is not installed: pip install 'relayestimators[plot]'."
+        ) from None
+    return pyplot
+
+
+class RelayMapDisplay:
+    """Relay information of every node at every time step, as an image.
+
+    Parameters
+    ----------
+    relay_map : ndarray of shape (n_timepoints, n_nodes)
+        Bits, of one concept.
+    reliable : ndarray of shape (n_timepoints, n_nodes), bool, optional
+        Where the values rest on enough instances; elsewhere the image is hatched.
+    timepoints : ndarray of shape (n_timepoints,), optional
+        Labels of the time axis.
+
+    Attributes
+    ----------
+    ax_, figure_, image_ : matplotlib objects
+        Set by `plot`.
+
+    See Also
+    --------
+    RelayAnalyzer : Makes relay maps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relayestimators import RelayMapDisplay
+    >>> display = RelayMapDisplay(np.eye(3)).plot()
+    >>> display.ax_.get_xlabel()
+    'time step'
+    """
+
+    def __init__(self, relay_map, *, reliable=None, timepoints=None):
+        self.relay_map = relay_map
+        self.reliable = reliable
+        self.timepoints = timepoints
+
+    @classmethod
+    def from_estimator(cls, analyzer, *, concept=0, ax=None, **kwargs):
+        """Draw the relay map of one concept of a fitted RelayAnalyzer.
+
+        Parameters
+        ----------
+        analyzer : RelayAnalyzer
+            Fitted.
+        concept : int, default=0
+            Column of ``concepts_``.
+        ax : matplotlib Axes, optional
+            Where to draw.
+        **kwargs : dict
+            For ``Axes.imshow``.
+
+        Returns
+        -------
+        RelayMapDisplay
+        """
+        check_choice(concept, name="concept", choices=range(len(analyzer.relay_map_)))
+        display = cls(
+            analyzer.relay_map_[concept],
+            reliable=analyzer.reliable_[concept],
+            timepoints=analyzer.timepoints_,
+        )
+        return display.plot(ax=ax, **kwargs)
+
+    def plot(self, ax=None, **kwargs):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        **kwargs : dict
+            For ``Axes.imshow``.
+
+        Returns
+        -------
+        RelayMapDisplay
+            Itself.
+        """
+        pyplot = _pyplot("RelayMapDisplay.plot")
+        if ax is None:
+            _, ax = pyplot.subplots(layout="constrained")
+        image = np.asarray(self.relay_map, dtype=float).T
+        options = {"cmap": "viridis", "vmin": 0, "aspect": "auto", "origin": "lower"} | kwargs
+        self.image_ = ax.imshow(image, interpolation="nearest", **options)
+        if self.reliable is not None and not np.all(self.reliable):
+            self._hatch(ax)
+        self._label(ax, *image.shape)
+        ax.figure.colorbar(self.image_, ax=ax, label="relay information (bits)")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _hatch(self, ax):
+        poor = np.where(np.asarray(self.reliable).T, 0.0, 1.0)
+        padded = np.pad(poor, 1, mode="edge")  # contours need two rows and columns at least
+        x, y = (np.arange(-1, size + 1) for size in poor.shape[::-1])
+        xlim, ylim = ax.get_xlim(), ax.get_ylim()
+        ax.contourf(x, y, padded, levels=[0.5, 1.5], colors="none", hatches=["///"])
+        ax.set(xlim=xlim, ylim=ylim)
+
+    def _label(self, ax, n_nodes, n_timepoints):
+        labels = np.arange(n_timepoints) if self.timepoints is None else self.timepoints
+        shown = np.unique(np.linspace(0, n_timepoints - 1, min(n_timepoints, 8)).astype(int))
+        ax.set_xticks(shown, [str(labels[i]) for i in shown])
+        ax.set(xlabel="time step", ylabel="node")
+
+
+class KnockoutDisplay:
+    """What knocking out relays costs, beside random nodes, over the start of the knockout.
+
+    Parameters
+    ----------
+    loss : ndarray of shape (n_timepoints,)
+        Cost of knocking out the relays from each time step on.
+    random_loss : ndarray of shape (n_timepoints, n_random)
+        Cost of knocking out as many random nodes.
+    timepoints : ndarray of shape (n_timepoints,), optional
+        Labels of the time axis.
+    intact : float, optional
+        What can be lost, drawn as a dotted line.
+    unit : str, default="bits"
+        Of the losses.
+
+    Attributes
+    ----------
+    ax_, figure_, line_, band_ : matplotlib objects
+        Set by `plot`.
+
+    See Also
+    --------
+    knockout_specificity : Measures such costs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relayestimators import KnockoutDisplay
+    >>> display = KnockoutDisplay(np.array([0.5, 0.4]), np.array([[0.1, 0.2], [0.0, 0.1]])).plot()
+    >>> display.ax_.get_ylabel()
+    'loss (bits)'
+    """
+
+    def __init__(self, loss, random_loss, *, timepoints=None, intact=None, unit="bits"):
+        self.loss = loss
+        self.random_loss = random_loss
+        self.timepoints = timepoints
+        self.intact = intact
+        self.unit = unit
+
+    def plot(self, ax=None, **kwargs):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        **kwargs : dict
+            For the line of the relays, ``Axes.plot``.
+
+        Returns
+        -------
+        KnockoutDisplay
+            Itself.
+        """
+        pyplot = _pyplot("KnockoutDisplay.plot")
+        if ax is None:
+            _, ax = pyplot.subplots(layout="constrained")
+        steps = np.arange(len(self.loss)) if self.timepoints is None else self.timepoints
+        low, middle, high = np.quantile(self.random_loss, [0.1, 0.5, 0.9], axis=1)
+        self.band_ = ax.fill_between(
+            steps, low, high, color="0.8", label="random nodes (10-90 %)", linewidth=0
+        )
+        ax.plot(steps, middle, color="0.5", label="random nodes (median)")
+        (self.line_,) = ax.plot(steps, self.loss, **({"color": "C3", "label": "relays"} | kwargs))
+        if self.intact is not None:
+            ax.axhline(self.intact, color="k", linestyle=":", label="all there is to lose")
+        ax.set(xlabel="knocked out from time step", ylabel=f"loss ({self.unit})")
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

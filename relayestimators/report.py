@@ -1,0 +1,240 @@
+"""A study as a table to read, as files to go on with, and as figures.
+
+Floor 6: the floors below; matplotlib through the displays.
+"""
+
+import csv
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from .displays import KnockoutDisplay, RelayMapDisplay
+
+_PACKAGES = ("relayestimators", "numpy", "scikit-learn", "torch", "skorch", "sktime", "numba")
+
+
+def study_table(results, *, dataset="data"):
+    """Return the results of :func:`relay_study` as text.
+
+    Parameters
+    ----------
+    results : dict of str to Bunch
+        From :func:`relay_study`.
+    dataset : str
+        Its name, for the title.
+
+    Returns
+    -------
+    str
+    """
+    analyzers = [result.analyzer for result in results.values()]
+    n_relays, n_nodes = analyzers[0].n_relays_, len(analyzers[0].ranking_)
+    rows = [row for name, result in results.items() for row in _rows(name, result)]
+    lines = [
+        f"Information relays in {dataset}: {n_relays} of {n_nodes} nodes per class and time step",
+        "",
+        *_aligned([_HEADER, *rows]),
+        "",
+        "I(A;B)    bits the prediction holds about the class, in the half of the test data",
+        "          that was not used to find relays",
+        "relays    bits lost when the relays of the class at step t are held at their mean from t",
+        "          on; mean over all t",
+        "random    the same for random sets of as many nodes: median, and 10 % to 90 % of all sets",
+        "beats     share of random sets, over all t, that cost less than the relays",
+        "accuracy  lost with the relays, and (median) with random nodes",
+        "coverage  smallest number of instances per cell behind the relay map; below 4 is unreliable",
+    ]
+    if len(analyzers[0].classes_) == 2:
+        lines += [
+            "",
+            "There are two classes, so 'one class against the rest' divides the instances the same",
+            "way for both: their relays, and what is lost, are the same by definition.",
+        ]
+    return "\n".join(lines)
+
+
+_HEADER = [
+    "net",
+    "test accuracy",
+    "class",
+    "recall",
+    "I(A;B)",
+    "relays",
+    "random",
+    "beats",
+    "accuracy",
+    "coverage",
+    "strongest nodes at the end",
+]
+
+
+def _rows(name, result):
+    analyzer = result.analyzer
+    for concept, label in enumerate(analyzer.classes_):
+        own = result.loss[concept, :, concept]
+        chance = result.random_loss[concept, :, :, concept]
+        low, middle, high = np.quantile(chance, [0.1, 0.5, 0.9])
+        yield [
+            name if concept == 0 else "",
+            f"{result.accuracy:.3f}" if concept == 0 else "",
+            str(label),
+            f"{result.recall[concept]:.3f}",
+            f"{result.information[concept]:.3f}",
+            f"{own.mean():.3f}",
+            f"{middle:.3f} [{low:.3f}, {high:.3f}]",
+            f"{(chance < own[:, None]).mean():.0%}",
+            f"{result.accuracy_loss[concept].mean():.3f} "
+            f"({np.median(result.random_accuracy_loss[concept]):.3f})",
+            f"{np.nanmin(analyzer.coverage_[concept]):.1f}",
+            " ".join(map(str, result.relays[concept, -1])),
+        ]
+
+
+def _aligned(rows):
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    return [lines[0], "-" * max(map(len, lines)), *lines[1:]]
+
+
+def write_study(results, folder, *, settings):
+    """Write figures and machine-readable results of :func:`relay_study`.
+
+    Parameters
+    ----------
+    results : dict of str to Bunch
+        From :func:`relay_study`.
+    folder : path
+        Made if it is not there.
+    settings : dict
+        What the study was run with; goes into the JSON file.
+
+    Returns
+    -------
+    list of Path
+        The files: table.txt, results.json, relay_map.csv, knockouts.csv, relay_maps.png,
+        knockouts.png.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {
+        name: folder / name
+        for name in (
+            "table.txt",
+            "results.json",
+            "relay_map.csv",
+            "knockouts.csv",
+            "relay_maps.png",
+            "knockouts.png",
+        )
+    }
+    table = study_table(results, dataset=settings.get("dataset", "data"))
+    paths["table.txt"].write_text(table + "\n")
+    document = {
+        "settings": settings,
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES},
+        "results": {name: _as_json(result) for name, result in results.items()},
+    }
+    paths["results.json"].write_text(json.dumps(document, indent=1, default=_plain) + "\n")
+    _write_csv(paths["relay_map.csv"], _MAP_COLUMNS, _map_rows(results))
+    _write_csv(paths["knockouts.csv"], _KNOCKOUT_COLUMNS, _knockout_rows(results))
+    _draw_maps(results, paths["relay_maps.png"])
+    _draw_knockouts(results, paths["knockouts.png"])
+    return list(paths.values())
+
+
+def _as_json(result):
+    analyzer = result.analyzer
+    fields = {key: value for key, value in result.items() if key != "analyzer"}
+    fitted = ("classes_", "concepts_", "timepoints_", "ranking_", "relay_map_", "coverage_")
+    return fields | {name.rstrip("_"): getattr(analyzer, name) for name in fitted}
+
+
+def _plain(value):
+    """Turn what json does not know into what it does; NaN has no place in JSON and becomes null."""
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind == "f" and np.isnan(value).any():
+            return np.where(np.isnan(value), None, value.astype(object)).tolist()
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value)
+
+
+_MAP_COLUMNS = ("net", "class", "timepoint", "node", "relay_information_bits", "coverage")
+
+
+def _map_rows(results):
+    for name, result in results.items():
+        analyzer = result.analyzer
+        for (concept, step, node), value in np.ndenumerate(analyzer.relay_map_):
+            coverage = analyzer.coverage_[concept, step, node]
+            yield (
+                name,
+                analyzer.classes_[concept],
+                analyzer.timepoints_[step],
+                node,
+                value,
+                coverage,
+            )
+
+
+_KNOCKOUT_COLUMNS = ("net", "relays_of_class", "start", "nodes", "set", "class", "loss_bits")
+_KNOCKOUT_COLUMNS += ("accuracy_loss",)
+
+
+def _knockout_rows(results):
+    for name, result in results.items():
+        classes, steps = result.analyzer.classes_, result.analyzer.timepoints_
+        for (owner, step, measured), loss in np.ndenumerate(result.loss):
+            common = (name, classes[owner], steps[step])
+            nodes = " ".join(map(str, result.relays[owner, step]))
+            accuracy = result.accuracy_loss[owner, step]
+            yield *common, nodes, "relays", classes[measured], loss, accuracy
+            for draw, chance in enumerate(result.random_loss[owner, step, :, measured]):
+                accuracy = result.random_accuracy_loss[owner, step, draw]
+                yield *common, "", f"random {draw}", classes[measured], chance, accuracy
+
+
+def _write_csv(path, columns, rows):
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def _grid(results, width, height):
+    """Return a figure and axes, one row per net and one column per class."""
+    from matplotlib.figure import Figure  # no window is wanted, so no pyplot
+
+    n_classes = len(next(iter(results.values())).analyzer.classes_)
+    figure = Figure(figsize=(width * n_classes, height * len(results)), layout="constrained")
+    return figure, figure.subplots(len(results), n_classes, squeeze=False)
+
+
+def _draw_maps(results, path):
+    figure, axes = _grid(results, 5.0, 3.2)
+    for row, (name, result) in zip(axes, results.items(), strict=True):
+        highest = np.nanmax(result.analyzer.relay_map_)
+        for concept, ax in enumerate(row):
+            RelayMapDisplay.from_estimator(
+                result.analyzer, concept=concept, ax=ax, vmax=max(highest, 1e-3)
+            )
+            ax.set_title(f"{name}, class {result.analyzer.classes_[concept]}")
+    figure.savefig(path, dpi=120)
+
+
+def _draw_knockouts(results, path):
+    figure, axes = _grid(results, 5.0, 3.2)
+    for row, (name, result) in zip(axes, results.items(), strict=True):
+        for concept, ax in enumerate(row):
+            KnockoutDisplay(
+                result.loss[concept, :, concept],
+                result.random_loss[concept, :, :, concept],
+                timepoints=result.analyzer.timepoints_,
+                intact=result.information[concept],
+            ).plot(ax=ax)
+            ax.set_title(f"{name}, class {result.analyzer.classes_[concept]}")
+    figure.savefig(path, dpi=120)
