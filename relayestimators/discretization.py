@@ -143,20 +143,34 @@ def _check_hidden(hidden):
 
 def _thresholds(hidden, n_states, strategy):
     """Return thresholds of shape (n_timepoints, n_nodes, n_states - 1)."""
-    shape = (*hidden.shape[1:], n_states - 1)
-    thresholds = np.full(shape, np.nan, dtype=np.float64)
+    n_timepoints, n_nodes = hidden.shape[1:]
+    thresholds = np.full((n_timepoints, n_nodes, n_states - 1), np.nan, dtype=np.float64)
     present = ~np.isnan(hidden).all(axis=(0, 2))
     if strategy == "sign":
         thresholds[present] = 0.0
     elif strategy == "quantile":
-        levels = np.arange(1, n_states) / n_states
-        cuts = np.nanquantile(hidden[:, present].astype(np.float64), levels, axis=0)
-        thresholds[present] = np.moveaxis(cuts, 0, -1)
+        for k in range(n_states - 1):
+            thresholds[present, :, k] = _quantile_cuts(hidden[:, present], (k + 1) / n_states)
     else:
         for timepoint in np.flatnonzero(present):
-            for node in range(shape[1]):
+            for node in range(n_nodes):
                 thresholds[timepoint, node] = _kmeans_cuts(hidden[:, timepoint, node], n_states)
     return thresholds
+
+
+def _quantile_cuts(hidden, level):
+    """Return the cut of every time step and node that comes closest to a fraction `level` below.
+
+    Saturated nodes take one value very often. If that value is the quantile, all instances that
+    have it go to the side where the fraction comes closer: a node that is 1.0 for most instances
+    and -1.0 for the others has two states, not one.
+    """
+    hidden = hidden.astype(np.float64)
+    cut = np.nanquantile(hidden, level, axis=0)
+    n_present = (~np.isnan(hidden)).sum(axis=0)
+    below, not_above = ((hidden < cut).sum(axis=0), (hidden <= cut).sum(axis=0)) / n_present
+    lower = np.abs(below - level) < np.abs(not_above - level)
+    return np.where(lower, np.nextafter(cut, -np.inf), cut)
 
 
 def _kmeans_cuts(activation, n_states):

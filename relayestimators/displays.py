@@ -164,13 +164,15 @@ class KnockoutDisplay:
         self.intact = intact
         self.unit = unit
 
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax=None, *, legend=True, **kwargs):
         """Draw.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             Where to draw; a new figure by default.
+        legend : bool, default=True
+            Say what the lines are.
         **kwargs : dict
             For the line of the relays, ``Axes.plot``.
 
@@ -192,6 +194,7 @@ class KnockoutDisplay:
         if self.intact is not None:
             ax.axhline(self.intact, color="k", linestyle=":", label="all there is to lose")
         ax.set(xlabel="knocked out from time step", ylabel=f"loss ({self.unit})")
-        ax.legend()
+        if legend:
+            ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -214,8 +214,9 @@ def relay_scores(
     array([1., 0.])
     """
     a, b, states = _check_problem(concept_in, concept_out, states)
+    seed = check_random_state(random_state).randint(2**31 - 1)
     contexts = _check_contexts(
-        *states.shape, _n_states(states), method, n_contexts, context_size, random_state
+        *states.shape, _n_states(states), method, n_contexts, context_size, seed
     )
     return METHODS[method](a, b, states, contexts)[0]
 
@@ -242,7 +243,8 @@ def relay_map(
         Discretised states, whole numbers from 0; 255 where a series has ended. An instance
         counts only at the time steps it has.
     method, n_contexts, context_size, random_state
-        As in :func:`relay_scores`. The same sets are used for every concept and time step.
+        As in :func:`relay_scores`. The same sets are used for every concept, and for all time
+        steps with the same number of instances.
     n_jobs : int, optional
         Number of joblib workers; they are threads unless another backend is configured.
         The result does not depend on it.
@@ -277,20 +279,20 @@ def relay_map(
     columns_a, columns_b = _check_concept_columns(concept_in, concept_out, len(states))
     present = ~(states == NO_STATE).any(axis=2)
     n_timepoints, n_nodes = states.shape[1:]
-    contexts = _check_contexts(
-        present.sum(axis=0).max(),
-        n_nodes,
-        _n_states(states[states != NO_STATE]),
-        method,
-        n_contexts,
-        context_size,
-        random_state,
-    )
+    n_instances = present.sum(axis=0)
+    n_states = _n_states(states[states != NO_STATE])
+    seed = check_random_state(random_state).randint(2**31 - 1)
+    contexts = {  # as large as the instances of a time step allow
+        n: _check_contexts(n, n_nodes, n_states, method, n_contexts, context_size, seed)
+        for n in set(n_instances.tolist())
+    }
     problems = [
         (a, b, t) for a, b in zip(columns_a, columns_b, strict=True) for t in range(n_timepoints)
     ]
     results = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
-        delayed(_scores_of_step)(method, a, b, states[:, t], present[:, t], contexts)
+        delayed(_scores_of_step)(
+            method, a, b, states[:, t], present[:, t], contexts[int(n_instances[t])]
+        )
         for a, b, t in problems
     )
     bar = tqdm(results, total=len(problems), disable=not verbose, desc="relay map", unit="step")
@@ -298,7 +300,7 @@ def relay_map(
     return Bunch(
         relay_map=values[:, :, 0],
         coverage=values[:, :, 1],
-        n_instances=present.sum(axis=0),
+        n_instances=n_instances,
     )
 
 

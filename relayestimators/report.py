@@ -38,14 +38,14 @@ def study_table(results, *, dataset="data"):
         "",
         *_aligned([_HEADER, *rows]),
         "",
-        "I(A;B)    bits the prediction holds about the class, in the half of the test data",
-        "          that was not used to find relays",
+        "I(A;B)    bits the prediction holds about the class, in the half of the test data that",
+        "          was not used to find relays",
         "relays    bits lost when the relays of the class at step t are held at their mean from t",
         "          on; mean over all t",
-        "random    the same for random sets of as many nodes: median, and 10 % to 90 % of all sets",
-        "beats     share of random sets, over all t, that cost less than the relays",
-        "accuracy  lost with the relays, and (median) with random nodes",
-        "coverage  smallest number of instances per cell behind the relay map; below 4 is unreliable",
+        "random    the same for random sets of as many nodes: median, and 10 to 90 % of sets",
+        "beats     share of the random sets that cost less than the relays",
+        "accuracy  lost with the relays, and (median) with the random sets",
+        "coverage  fewest instances per cell behind a value of the relay map; below 4: unreliable",
     ]
     if len(analyzers[0].classes_) == 2:
         lines += [
@@ -74,8 +74,8 @@ _HEADER = [
 def _rows(name, result):
     analyzer = result.analyzer
     for concept, label in enumerate(analyzer.classes_):
-        own = result.loss[concept, :, concept]
-        chance = result.random_loss[concept, :, :, concept]
+        own = result.loss[concept, :, concept].mean()
+        chance = result.random_loss[concept, :, :, concept].mean(axis=0)
         low, middle, high = np.quantile(chance, [0.1, 0.5, 0.9])
         yield [
             name if concept == 0 else "",
@@ -83,11 +83,11 @@ def _rows(name, result):
             str(label),
             f"{result.recall[concept]:.3f}",
             f"{result.information[concept]:.3f}",
-            f"{own.mean():.3f}",
+            f"{own:.3f}",
             f"{middle:.3f} [{low:.3f}, {high:.3f}]",
-            f"{(chance < own[:, None]).mean():.0%}",
+            f"{(chance < own).mean():.0%}",
             f"{result.accuracy_loss[concept].mean():.3f} "
-            f"({np.median(result.random_accuracy_loss[concept]):.3f})",
+            f"({np.median(result.random_accuracy_loss[concept].mean(axis=0)):.3f})",
             f"{np.nanmin(analyzer.coverage_[concept]):.1f}",
             " ".join(map(str, result.relays[concept, -1])),
         ]
@@ -235,6 +235,7 @@ def _draw_knockouts(results, path):
                 result.random_loss[concept, :, :, concept],
                 timepoints=result.analyzer.timepoints_,
                 intact=result.information[concept],
-            ).plot(ax=ax)
+            ).plot(ax=ax, legend=False)
             ax.set_title(f"{name}, class {result.analyzer.classes_[concept]}")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     figure.savefig(path, dpi=120)

@@ -1,0 +1,196 @@
+"""RelayAnalyzer: planted relays in a net built by hand, and the habits of a selector."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import cut_short, make_panel
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+
+from relayestimators import CoverageWarning, RelayAnalyzer, RNNClassifier, relay_map
+from relayestimators.relay import METHODS, concept_values
+
+
+def hand_made_net(n_nodes=8, delay=3):
+    """A net whose relays are known: the input walks from node 0 to node 1 to node 2 and so on.
+
+    Node 0 takes up channel 0, node k + 1 takes over from node k one step later, the readout
+    reads node `delay`; the other nodes listen to noise in channel 1 and nobody listens to them.
+    So what came in at the first step is in node k after step k, and nowhere else.
+    """
+    n_timepoints = delay + 1
+    rng = np.random.default_rng(0)
+    X = np.zeros((400, 2, n_timepoints), dtype=np.float32)
+    X[:, 0, 0] = rng.choice([-1.0, 1.0], 400)
+    X[:, 1] = rng.normal(size=(400, n_timepoints))
+    y = np.where(X[:, 0, 0] > 0, "plus", "minus")
+    net = RNNClassifier(module__hidden_size=n_nodes, max_epochs=1, random_state=0).fit(X, y)
+    weights = dict(net.module_.named_parameters())
+    with torch.no_grad():
+        for tensor in weights.values():
+            tensor.zero_()
+        weights["recurrent.weight_ih_l0"][0, 0] = 3.0
+        weights["recurrent.weight_ih_l0"][delay + 1 :, 1] = 1.0
+        for k in range(delay):
+            weights["recurrent.weight_hh_l0"][k + 1, k] = 3.0
+        weights["readout.weight"][:, delay] = torch.tensor([-5.0, 5.0])
+    assert net.score(X, y) == 1.0
+    return net, X, y
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_walk_of_a_bit_from_node_to_node_is_seen(method):
+    net, X, y = hand_made_net()
+    analyzer = RelayAnalyzer(FrozenEstimator(net), method=method, random_state=0, n_relays=4)
+    relays = analyzer.fit(X, y).relay_map_
+    for t in range(4):
+        for concept in range(2):
+            assert relays[concept, t].argmax() == t
+            assert relays[concept, t, t] == pytest.approx(1.0, abs=0.05)
+            assert np.delete(relays[concept, t], t).max() < 0.1
+    assert sorted(analyzer.relays().tolist()) == [0, 1, 2, 3]
+    assert analyzer.get_support(indices=True).tolist() == [0, 1, 2, 3]
+    assert analyzer.relays(concept=1, timepoint=2)[0] == 2
+
+
+def test_fitted_attributes(fitted):
+    X, y = make_panel()
+    analyzer = RelayAnalyzer(FrozenEstimator(fitted), random_state=0, n_relays=2).fit(X, y)
+    assert analyzer.relay_map_.shape == analyzer.coverage_.shape == (3, 10, 6)
+    np.testing.assert_array_equal(analyzer.reliable_, analyzer.coverage_ >= 4)
+    assert sorted(analyzer.ranking_) == [1, 2, 3, 4, 5, 6]
+    assert analyzer.support_.sum() == analyzer.n_relays_ == 2
+    np.testing.assert_array_equal(analyzer.support_, analyzer.ranking_ <= 2)
+    means = analyzer.relay_map_.mean(axis=(0, 1))
+    assert (np.diff(means[np.argsort(analyzer.ranking_)]) <= 0).all()
+    np.testing.assert_array_equal(analyzer.concepts_, np.eye(3))
+    np.testing.assert_array_equal(analyzer.timepoints_, np.arange(10))
+    np.testing.assert_array_equal(analyzer.n_instances_, 60)
+    assert analyzer.classes_.tolist() == ["high", "low", "mid"]
+    assert analyzer.n_features_in_ == 2
+    assert not analyzer.in_sample_
+
+
+def test_the_map_is_relay_map_of_the_discretised_states(fitted):
+    X, y = make_panel()
+    analyzer = RelayAnalyzer(FrozenEstimator(fitted), random_state=5, n_states=3).fit(X, y)
+    concepts = [
+        concept_values(labels, fitted.classes_, np.eye(3, dtype=int))
+        for labels in (y, fitted.predict(X))
+    ]
+    states = analyzer.discretizer_.transform(fitted.hidden_states(X))
+    expected = relay_map(*concepts, states, random_state=5)
+    np.testing.assert_array_equal(analyzer.relay_map_, expected.relay_map)
+
+
+def test_frozen_nets_are_used_as_they_are_others_are_cloned_and_trained(fitted):
+    X, y = make_panel()
+    frozen = RelayAnalyzer(FrozenEstimator(fitted), random_state=0).fit(X, y)
+    assert frozen.estimator_.estimator is fitted
+    fresh = clone(fitted)
+    trained = RelayAnalyzer(fresh, random_state=0).fit(X, y)
+    assert trained.in_sample_
+    assert not fresh.initialized_
+    np.testing.assert_allclose(trained.relay_map_, frozen.relay_map_)
+
+
+def test_transform_gives_final_activations_of_the_chosen(fitted):
+    X, y = make_panel()
+    X = cut_short(X, 4 + np.arange(60) % 7)
+    analyzer = RelayAnalyzer(FrozenEstimator(fitted), random_state=0, n_relays=3).fit(X, y)
+    hidden = fitted.hidden_states(X)
+    last = hidden[np.arange(60), 3 + np.arange(60) % 7]
+    np.testing.assert_array_equal(analyzer.transform(X), last[:, analyzer.support_])
+    nodes = np.flatnonzero(analyzer.support_)
+    assert analyzer.get_feature_names_out().tolist() == [f"node{k}" for k in nodes]
+    frame = analyzer.set_output(transform="pandas").transform(X)
+    assert frame.columns.tolist() == [f"node{k}" for k in nodes]
+
+
+def test_timepoints(fitted):
+    X, y = make_panel()
+    everything = RelayAnalyzer(FrozenEstimator(fitted), random_state=0).fit(X, y)
+    chosen = RelayAnalyzer(FrozenEstimator(fitted), random_state=0, timepoints=[-1, 2]).fit(X, y)
+    assert chosen.timepoints_.tolist() == [9, 2]
+    np.testing.assert_array_equal(chosen.relay_map_, everything.relay_map_[:, [9, 2]])
+    with pytest.raises(ValueError, match=r"timepoint=3 was not analysed; those are \[9, 2\]"):
+        chosen.relays(timepoint=3)
+    with pytest.raises(ValueError, match="concept=3; there are concepts 0 to 2"):
+        chosen.relays(concept=3)
+
+
+def test_ends_can_be_lined_up(fitted):
+    X, y = make_panel()
+    lengths = 6 + np.arange(60) % 5
+    X = cut_short(X, lengths)
+    options = {"random_state": 0, "timepoints": -1}
+    analyzer = RelayAnalyzer(FrozenEstimator(fitted), align="end", **options).fit(X, y)
+    assert analyzer.n_instances_.tolist() == [60]
+    last = fitted.hidden_states(X)[np.arange(60), lengths - 1]
+    thresholds = analyzer.discretizer_.thresholds_
+    np.testing.assert_allclose(thresholds[0, :, 0], np.median(last, axis=0), rtol=1e-6)
+    start = RelayAnalyzer(FrozenEstimator(fitted), random_state=0).fit(X, y)
+    assert start.n_instances_.tolist() == [60] * 6 + [48, 36, 24, 12]
+    assert start.reliable_.all()  # contexts shrink as series end
+
+
+def test_own_concepts(fitted):
+    X, y = make_panel()
+    table = [[0, 1], [0, 0], [1, 1]]
+    analyzer = RelayAnalyzer(FrozenEstimator(fitted), concepts=table, random_state=0).fit(X, y)
+    assert analyzer.relay_map_.shape == (2, 10, 6)
+    one = RelayAnalyzer(FrozenEstimator(fitted), concepts="class", random_state=0).fit(X, y)
+    assert one.relay_map_.shape == (1, 10, 6)
+
+
+def test_poor_coverage_is_said_once_and_marked(fitted):
+    X, y = make_panel()
+    with pytest.warns(CoverageWarning, match="fewer than 4 instances per occupied cell") as caught:
+        analyzer = RelayAnalyzer(FrozenEstimator(fitted), method="shrink", n_states=4).fit(X, y)
+    assert len(caught) == 1
+    assert not analyzer.reliable_.all()
+
+
+def test_random_state_decides_whatever_the_workers(fitted):
+    X, y = make_panel()
+    one, two = (
+        RelayAnalyzer(FrozenEstimator(fitted), random_state=3, n_jobs=jobs).fit(X, y)
+        for jobs in (None, 2)
+    )
+    np.testing.assert_array_equal(one.relay_map_, two.relay_map_)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "match"),
+    [
+        ({"method": "best"}, ValueError, "method='best'; allowed are 'contexts'"),
+        ({"align": "middle"}, ValueError, "align='middle'; allowed are 'start', 'end'"),
+        ({"n_relays": 7}, ValueError, "n_relays=7; expected a whole number from 1 to 6"),
+        ({"n_states": 1}, ValueError, "n_states=1"),
+        ({"strategy": "median"}, ValueError, "strategy='median'"),
+        ({"concepts": [[0], [0], [0]]}, ValueError, "nothing to relay"),
+        ({"timepoints": 10}, ValueError, "the panel has 10 time steps"),
+        ({"layer": 1}, ValueError, "layer=1; the network has 1 layer"),
+        ({"state": "x"}, ValueError, "state='x'"),
+    ],
+)
+def test_bad_parameters_leave_a_fitted_analyzer_as_it_was(parameters, error, match, fitted):
+    X, y = make_panel()
+    analyzer = RelayAnalyzer(FrozenEstimator(fitted), random_state=0).fit(X, y)
+    before = analyzer.relay_map_
+    with pytest.raises(error, match=match):
+        analyzer.set_params(**parameters).fit(X, y)
+    assert analyzer.relay_map_ is before
+
+
+def test_only_recurrent_classifiers():
+    with pytest.raises(TypeError, match="LogisticRegression.* has no hidden states"):
+        RelayAnalyzer(LogisticRegression()).fit(*make_panel())
+
+
+def test_labels_the_net_has_never_seen(fitted):
+    X, y = make_panel()
+    y[0] = "odd"
+    with pytest.raises(ValueError, match=r"y contains \['odd'\]; the classes are"):
+        RelayAnalyzer(FrozenEstimator(fitted)).fit(X, y)

@@ -1,0 +1,124 @@
+"""States: thresholds by each strategy, ended series, errors."""
+
+import numpy as np
+import pytest
+
+from relayestimators import StateDiscretizer
+from relayestimators.discretization import STRATEGIES
+
+
+def hidden_states(n=50, n_timepoints=3, n_nodes=4, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, n_timepoints, n_nodes)).astype("float32")
+
+
+def test_two_quantile_states_are_the_median_split():
+    hidden = hidden_states()
+    discretizer = StateDiscretizer().fit(hidden)
+    np.testing.assert_allclose(discretizer.thresholds_[..., 0], np.median(hidden, axis=0))
+    np.testing.assert_array_equal(discretizer.transform(hidden).mean(axis=0), 0.5)
+
+
+def test_quantile_states_are_equally_filled():
+    states = StateDiscretizer(5).fit_transform(hidden_states(100))
+    for t in range(3):
+        for node in range(4):
+            np.testing.assert_array_equal(np.bincount(states[:, t, node]), [20] * 5)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.51, 0.8])
+def test_saturated_nodes_keep_their_two_states(share):
+    hidden = np.where(np.arange(100) < 100 * share, 1.0, -1.0).astype("float32")[:, None, None]
+    states = StateDiscretizer().fit_transform(hidden)
+    np.testing.assert_array_equal(states, hidden > 0)
+    three = StateDiscretizer(3).fit_transform(hidden)
+    assert len(np.unique(three)) == 2
+
+
+def test_kmeans_finds_clumps():
+    rng = np.random.default_rng(0)
+    truth = rng.permutation(np.repeat([0, 1, 2], [10, 40, 25]))
+    hidden = (np.array([-1.0, 0.1, 0.8])[truth] + rng.normal(0, 0.03, 75))[:, None, None]
+    states = StateDiscretizer(3, strategy="kmeans").fit_transform(hidden)
+    np.testing.assert_array_equal(states.ravel(), truth)
+
+
+def test_kmeans_with_fewer_values_than_states():
+    hidden = np.array([0.0, 0.0, 1.0])[:, None, None]
+    states = StateDiscretizer(4, strategy="kmeans").fit_transform(hidden)
+    assert states.ravel().tolist() == [0, 0, 1]
+
+
+def test_sign_cuts_at_zero():
+    hidden = hidden_states()
+    states = StateDiscretizer(strategy="sign").fit_transform(hidden)
+    np.testing.assert_array_equal(states, hidden > 0)
+
+
+def test_one_set_of_thresholds_for_all_time():
+    hidden = hidden_states()
+    discretizer = StateDiscretizer(per_timepoint=False).fit(hidden)
+    assert discretizer.thresholds_.shape == (1, 4, 1)
+    pooled = np.median(hidden.reshape(-1, 4), axis=0)
+    np.testing.assert_array_equal(discretizer.transform(hidden), hidden > pooled)
+    longer = np.concatenate([hidden, hidden], axis=1)
+    assert discretizer.transform(longer).shape == (50, 6, 4)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_ended_series_have_no_state_and_do_not_move_thresholds(strategy):
+    hidden = hidden_states()
+    hidden[20:, 2] = np.nan
+    discretizer = StateDiscretizer(strategy=strategy).fit(hidden)
+    short = StateDiscretizer(strategy=strategy).fit(hidden[:20])
+    np.testing.assert_allclose(discretizer.thresholds_[2], short.thresholds_[2])
+    states = discretizer.transform(hidden)
+    assert states.dtype == np.uint8
+    assert (states[20:, 2] == 255).all()
+    assert (states[:20] < 2).all()
+
+
+def test_steps_nobody_has():
+    hidden = hidden_states()
+    hidden[:, 2] = np.nan
+    states = StateDiscretizer().fit_transform(hidden)
+    assert (states[:, 2] == 255).all()
+
+
+def test_constant_node_has_one_state():
+    hidden = np.ones((9, 1, 1))
+    for strategy in STRATEGIES:
+        assert len(np.unique(StateDiscretizer(strategy=strategy).fit_transform(hidden))) == 1
+
+
+def test_thresholds_stay_those_of_fit():
+    hidden = hidden_states()
+    discretizer = StateDiscretizer().fit(hidden)
+    np.testing.assert_array_equal(discretizer.transform(hidden + 100), 1)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "match"),
+    [
+        ({"n_states": 1}, ValueError, "n_states=1; expected a whole number from 2 to 255"),
+        ({"n_states": 2.0}, TypeError, "n_states=2.0"),
+        ({"strategy": "median"}, ValueError, "strategy='median'; allowed are 'quantile'"),
+        ({"strategy": "sign", "n_states": 3}, ValueError, "strategy='sign' makes 2 states"),
+    ],
+)
+def test_bad_parameters(parameters, error, match):
+    with pytest.raises(error, match=match):
+        StateDiscretizer(**parameters).fit(hidden_states())
+
+
+def test_bad_trajectories():
+    hidden = hidden_states()
+    discretizer = StateDiscretizer().fit(hidden)
+    with pytest.raises(ValueError, match=r"hidden has shape \(50, 3\)"):
+        discretizer.fit(hidden[:, :, 0])
+    with pytest.raises(ValueError, match="hidden has 3 nodes, fit saw 4"):
+        discretizer.transform(hidden[:, :, :3])
+    with pytest.raises(ValueError, match="6 time steps, fit saw 3; .* per_timepoint=False"):
+        discretizer.transform(np.concatenate([hidden, hidden], axis=1))
+    hidden[4, 1, 2] = np.inf
+    with pytest.raises(ValueError, match="infinite at instance 4, time step 1, node 2"):
+        discretizer.fit(hidden)

@@ -1,0 +1,188 @@
+"""KnockoutTransformer: values, windows, outputs, and a net that stays as it was."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import cut_short, make_panel
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
+
+from relayestimators import KnockoutTransformer, LSTMClassifier
+from relayestimators.networks import Clamp
+
+
+def knockout(net, **options):
+    return KnockoutTransformer(FrozenEstimator(net), **options)
+
+
+def test_no_nodes_is_the_intact_net(fitted):
+    X, y = make_panel()
+    intact = knockout(fitted).fit(X, y)
+    np.testing.assert_allclose(intact.predict_proba(X), fitted.predict_proba(X), atol=1e-6)
+    np.testing.assert_array_equal(intact.predict(X), fitted.predict(X))
+    assert intact.score(X, y) == fitted.score(X, y)
+    np.testing.assert_array_equal(intact.hidden_states(X), fitted.hidden_states(X))
+
+
+@pytest.mark.parametrize(
+    ("value", "held"),
+    [
+        ("zero", lambda hidden: np.zeros(2)),
+        ("mean", lambda hidden: hidden[:, :, [4, 1]].mean(axis=0)),
+        (0.3, lambda hidden: np.full(2, 0.3)),
+        ([0.1, -0.2], lambda hidden: np.array([0.1, -0.2])),
+        (np.arange(20.0).reshape(10, 2), lambda hidden: np.arange(20.0).reshape(10, 2)),
+    ],
+    ids=["zero", "mean", "number", "per node", "per step and node"],
+)
+def test_values_hold_in_the_order_of_nodes(value, held, fitted):
+    X, y = make_panel()
+    ablated = knockout(fitted, nodes=[4, 1], value=value).fit(X, y)
+    expected = held(fitted.hidden_states(X))
+    np.testing.assert_allclose(ablated.values_, expected, atol=1e-6)
+    shown = ablated.hidden_states(X)[:, :, [4, 1]]
+    np.testing.assert_allclose(shown, np.broadcast_to(expected, shown.shape), atol=1e-6)
+
+
+def test_mean_is_that_of_fit_and_of_the_instances_a_step_has(fitted):
+    X, y = make_panel()
+    short = cut_short(X, np.where(np.arange(60) < 20, 10, 6))
+    ablated = knockout(fitted, nodes=[0]).fit(short, y)
+    hidden = fitted.hidden_states(X)[:, :, 0]
+    np.testing.assert_allclose(ablated.values_[:6, 0], hidden[:, :6].mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(ablated.values_[6:, 0], hidden[:20, 6:].mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(
+        ablated.hidden_states(X[:5])[:, :, 0], np.tile(ablated.values_[:, 0], (5, 1)), atol=1e-6
+    )
+
+
+def test_steps_nobody_had_get_the_last_mean(fitted):
+    X, y = make_panel()
+    ablated = knockout(fitted, nodes=[0]).fit(cut_short(X, [6] * 60), y)
+    assert (ablated.values_[6:] == ablated.values_[5]).all()
+    shorter = knockout(fitted, nodes=[0]).fit(X[:, :, :6], y)
+    with pytest.warns(UserWarning, match="10 time steps.* have 6; the last of them goes on"):
+        longer = shorter.predict_proba(X)
+    np.testing.assert_allclose(longer, ablated.predict_proba(X), atol=1e-6)
+
+
+def test_window(fitted):
+    X, y = make_panel()
+    ablated = knockout(fitted, nodes=[2], value=0.5, start=3, stop=7).fit(X, y)
+    hidden, intact = ablated.hidden_states(X), fitted.hidden_states(X)
+    np.testing.assert_array_equal(hidden[:, :3], intact[:, :3])
+    assert (hidden[:, 3:7, 2] == 0.5).all()
+    assert (hidden[:, 7:, 2] != 0.5).all()
+    assert not np.allclose(hidden[:, 4:, [0, 1, 3]], intact[:, 4:, [0, 1, 3]], atol=1e-4)
+
+
+def test_outputs(fitted):
+    X, y = make_panel()
+    X = cut_short(X, 4 + np.arange(60) % 7)
+    runs = {
+        output: knockout(fitted, nodes=[1, 2], output=output).fit(X, y)
+        for output in ("hidden", "logits", "proba")
+    }
+    last = runs["hidden"].hidden_states(X)[np.arange(60), 3 + np.arange(60) % 7]
+    np.testing.assert_array_equal(runs["hidden"].transform(X), last)
+    proba = runs["proba"].transform(X)
+    np.testing.assert_array_equal(proba, runs["hidden"].predict_proba(X))
+    logits = runs["logits"].transform(X)
+    odds = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(proba, odds, atol=1e-6)
+    assert runs["hidden"].get_feature_names_out().tolist() == [f"node{k}" for k in range(6)]
+    assert runs["proba"].get_feature_names_out().tolist() == [
+        "proba_high",
+        "proba_low",
+        "proba_mid",
+    ]
+    score = runs["proba"].score(X, y)
+    assert score == accuracy_score(y, fitted.classes_[proba.argmax(axis=1)])
+    assert runs["proba"].score(X, y, sample_weight=np.ones(60)) == pytest.approx(score)
+
+
+def test_layers_directions_and_memory_cells():
+    X, y = make_panel()
+    net = LSTMClassifier(
+        module__hidden_size=4, module__num_layers=2, module__bidirectional=True, max_epochs=3
+    ).fit(X, y)
+    for layer in (0, 1):
+        for state in ("h", "c"):
+            ablated = knockout(net, nodes=[1, 6], value=0.2, layer=layer, state=state).fit(X, y)
+            assert ablated.n_nodes_ == 8
+            shown = ablated.hidden_states(X)[:, :, [1, 6]]
+            np.testing.assert_allclose(shown, 0.2, atol=1e-7)
+            assert not np.allclose(ablated.predict_proba(X), net.predict_proba(X), atol=1e-4)
+
+
+def test_knocking_out_everything_leaves_one_answer(fitted):
+    X, y = make_panel()
+    ablated = knockout(fitted, nodes=range(6), start=9).fit(X, y)
+    proba = ablated.predict_proba(X)
+    np.testing.assert_allclose(proba, np.tile(proba[0], (60, 1)), atol=1e-6)
+
+
+def snapshot(net):
+    state = {name: tensor.clone() for name, tensor in net.module_.state_dict().items()}
+    return state, net.module_.training, len(net.history), torch.get_rng_state()
+
+
+def assert_same(before, after):
+    assert all(torch.equal(tensor, after[0][name]) for name, tensor in before[0].items())
+    assert before[1:3] == after[1:3]
+    assert torch.equal(before[3], after[3])
+
+
+def test_the_net_is_bit_for_bit_what_it_was(fitted):
+    X, y = make_panel()
+    proba = fitted.predict_proba(X)
+    before = snapshot(fitted)
+    ablated = knockout(fitted, nodes=[0, 1], value="zero").fit(X, y)
+    ablated.transform(X), ablated.predict(X), ablated.score(X, y)
+    assert_same(before, snapshot(fitted))
+    np.testing.assert_array_equal(fitted.predict_proba(X), proba)
+
+
+def test_also_after_an_error(fitted):
+    X, y = make_panel()
+    before = snapshot(fitted)
+    ablated = knockout(fitted, nodes=[0]).fit(X, y)
+    broken = X.copy()
+    broken[3, 0, 2] = np.nan
+    with pytest.raises(ValueError, match="NaN inside a series.*instance 3"):
+        ablated.predict(broken)
+    with pytest.raises((IndexError, RuntimeError)):  # an error in the midst of the recurrence
+        fitted.unroll(X, clamp=Clamp([0], np.zeros((10, 3), dtype=np.float32), start=4))
+    assert_same(before, snapshot(fitted))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "match"),
+    [
+        (
+            {"nodes": [6]},
+            ValueError,
+            r"\[6\]; allowed are whole numbers from 0 to 5",
+        ),
+        ({"nodes": [True] * 6}, TypeError, "nodes is a boolean mask"),
+        ({"value": "median"}, ValueError, "value='median'; allowed are 'zero', 'mean', a number"),
+        ({"value": [1.0, 2.0]}, ValueError, r"shape \(2,\).*shape \(1,\) or \(10, 1\)"),
+        ({"value": np.nan}, ValueError, "value contains NaN"),
+        ({"value": [None]}, ValueError, "dtype object"),
+        ({"start": 10}, ValueError, "start=10; expected a whole number from 0 to 9"),
+        ({"start": 4, "stop": 4}, ValueError, "stop=4; expected a whole number from 5 to 10"),
+        ({"output": "states"}, ValueError, "output='states'; allowed are 'hidden'"),
+        ({"layer": 2}, ValueError, "layer=2; the network has 1 layer"),
+        ({"state": "z"}, ValueError, "state='z'"),
+    ],
+)
+def test_bad_parameters(parameters, error, match, fitted):
+    X, y = make_panel()
+    with pytest.raises(error, match=match):
+        knockout(fitted, **({"nodes": [0]} | parameters)).fit(X, y)
+
+
+def test_only_recurrent_classifiers():
+    with pytest.raises(TypeError, match="LogisticRegression.* has no hidden states"):
+        KnockoutTransformer(LogisticRegression(), nodes=[0]).fit(*make_panel())

@@ -1,0 +1,287 @@
+"""The step engine, exact against two independent references.
+
+Reference 1 is a loop over torch's own cells (nn.RNNCell, nn.GRUCell, nn.LSTMCell) with the clamp
+written out. Reference 2 is surgery on the weights of the fused module, so that the node itself
+emits the value. The engine shares no code with either.
+"""
+
+import copy
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from relayestimators import RecurrentNetwork
+from relayestimators.networks import Clamp, time_major
+
+TOLERANCE = 3e-6
+N, C, T, H = 7, 3, 11, 5
+
+KINDS = {
+    "rnn-tanh": {"cell": "rnn", "nonlinearity": "tanh"},
+    "rnn-relu": {"cell": "rnn", "nonlinearity": "relu"},
+    "gru": {"cell": "gru"},
+    "lstm": {"cell": "lstm"},
+}
+SHAPES = {
+    f"{layers}-{'bi' if bidirectional else 'uni'}": {
+        "num_layers": layers,
+        "bidirectional": bidirectional,
+    }
+    for layers, bidirectional in product((1, 2), (False, True))
+}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return KINDS[request.param]
+
+
+@pytest.fixture(params=SHAPES)
+def network(request, kind):
+    torch.manual_seed(0)
+    return RecurrentNetwork(C, 4, H, **kind, **SHAPES[request.param]).eval()
+
+
+@pytest.fixture(params=["equal", "unequal"])
+def X(request):
+    torch.manual_seed(1)
+    X = torch.randn(N, C, T)
+    if request.param == "unequal":
+        for i, length in enumerate([11, 3, 7, 1, 11, 5, 9]):
+            X[i, :, length:] = torch.nan
+    return X
+
+
+def torch_cell(network, layer, direction):
+    size = C if layer == 0 else H * network.n_directions
+    kinds = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
+    options = {"nonlinearity": network.nonlinearity} if network.cell == "rnn" else {}
+    cell = kinds[network.cell](size, H, **options)
+    suffix = f"_l{layer}" + ("_reverse" if direction else "")
+    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+        getattr(cell, name).data = getattr(network.recurrent, name + suffix).data
+    return cell
+
+
+@torch.no_grad()
+def reference(network, x, clamp=None, layer=-1):
+    """One series at a time, without padding: logits and the trajectory of a layer."""
+    layer %= network.num_layers
+    inputs = x[:, ~torch.isnan(x).all(dim=0)].T
+    for depth in range(network.num_layers):
+        outputs, finals = [], []
+        for direction in range(network.n_directions):
+            cell = torch_cell(network, depth, direction)
+            h = c = torch.zeros(1, H)
+            path = torch.zeros(len(inputs), H)
+            for t in range(len(inputs))[:: -1 if direction else 1]:
+                step = inputs[t : t + 1]
+                if network.cell == "lstm":
+                    h, c = cell(step, (h, c))
+                else:
+                    h = cell(step, h)
+                if clamp and depth == clamp["layer"] and clamp["start"] <= t < clamp["stop"]:
+                    h = h.clone()
+                    for node, value in zip(clamp["nodes"], clamp["values"][t]):
+                        if node // H == direction:
+                            h[0, node % H] = value
+                path[t] = h[0]
+            outputs.append(path)
+            finals.append(h)
+        inputs = torch.cat(outputs, dim=1)
+        if depth == layer:
+            trajectory = inputs
+    return network.readout(torch.cat(finals, dim=1))[0], trajectory
+
+
+def references(network, X, clamp=None, layer=-1):
+    logits, paths = zip(*(reference(network, x, clamp, layer) for x in X))
+    hidden = torch.full((len(X), X.shape[2], paths[0].shape[1]), torch.nan)
+    for i, path in enumerate(paths):
+        hidden[i, : len(path)] = path
+    return torch.stack(logits), hidden
+
+
+def close(a, b):
+    np.testing.assert_allclose(a.detach(), b.detach(), rtol=0, atol=TOLERANCE)
+
+
+def test_unclamped_run_is_forward_and_reference(network, X):
+    for layer in range(network.num_layers):
+        run = network.unroll(X, layer=layer)
+        logits, hidden = references(network, X, layer=layer)
+        close(run.output, network(X))
+        close(run.output, logits)
+        close(run.hidden, hidden)
+
+
+def test_final_states_are_what_the_readout_reads(network, X):
+    run = network.unroll(X)
+    close(network.readout(run.final), run.output)
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, T), (2, 6), (8, T), (T - 1, T)])
+def test_clamp_is_the_reference(network, X, start, stop):
+    values = torch.linspace(-0.9, 1.4, T * 3).reshape(T, 3)
+    nodes = [0, 3, H * network.n_directions - 1]
+    for layer in range(network.num_layers):
+        clamp = {"nodes": nodes, "values": values, "start": start, "stop": stop, "layer": layer}
+        run = network.unroll(X, clamp=Clamp(nodes, values, start, stop, layer), layer=layer)
+        logits, hidden = references(network, X, clamp, layer)
+        close(run.output, logits)
+        close(run.hidden, hidden)
+
+
+def surgery(network, node, value, layer):
+    """Weights changed so that a node emits a constant from the first step on; zero start."""
+    network = copy.deepcopy(network)
+    direction, j = divmod(node, H)
+    suffix = f"_l{layer}" + ("_reverse" if direction else "")
+    rows = {"rnn": 0, "gru": 2, "lstm": 2}[network.cell] * H + j
+    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+        getattr(network.recurrent, name + suffix).data[rows] = 0.0
+    if network.cell == "rnn" and value:
+        emit = np.arctanh(value) if network.nonlinearity == "tanh" else value
+        getattr(network.recurrent, "bias_ih" + suffix).data[rows] = float(emit)
+    return network
+
+
+def test_clamp_is_surgery(network):
+    torch.manual_seed(2)
+    X = torch.randn(N, C, T)
+    values = (0.0, 0.37) if network.cell == "rnn" else (0.0,)
+    effects = []
+    for value in values:
+        for layer in range(network.num_layers):
+            for node in (1, H * network.n_directions - 1):
+                clamped = network.unroll(X, clamp=Clamp([node], [value], layer=layer)).output
+                close(clamped, surgery(network, node, value, layer)(X))
+                effects.append((clamped - network(X)).abs().max().item())
+    assert max(effects) > 1e-2  # so that agreement means something; a dead ReLU has no effect
+
+
+def test_clamped_nodes_hold_their_value_in_the_trajectory(network, X):
+    run = network.unroll(X, clamp=Clamp([1, 2], [0.25, -0.5], start=3, stop=8))
+    inside = run.hidden[:, 3:8, [1, 2]]
+    there = ~torch.isnan(inside)
+    expected = torch.tensor([0.25, -0.5]).expand_as(inside)
+    assert torch.equal(inside[there], expected[there])
+
+
+def test_editing_the_output_is_not_a_knockout(network):
+    """What editing a layer's output sequence gives, and how far off it is."""
+    torch.manual_seed(3)
+    X = torch.randn(N, C, T)
+    final = network.unroll(X).final
+    final[:, 0] = 0.0
+    edited = network.readout(final)
+    clamped = network.unroll(X, clamp=Clamp([0], [0.0])).output
+    assert (edited - clamped).abs().max() > 1e-3
+
+
+def test_memory_cell_clamp(X):
+    """c is held before the output gate reads it: h = o * tanh(value) in the same step."""
+    torch.manual_seed(0)
+    network = RecurrentNetwork(C, 4, H, cell="lstm").eval()
+    run = network.unroll(X, clamp=Clamp([2], [1.5], start=1, stop=9, state="c"), state="c")
+    inside = run.hidden[:, 1:9, 2]
+    assert (inside[~torch.isnan(inside)] == 1.5).all()
+    cell, x = torch_cell(network, 0, 0), X[0]
+    h = c = torch.zeros(1, H)
+    for t in range(T):
+        gates = (
+            x[None, :, t] @ cell.weight_ih.T + cell.bias_ih + h @ cell.weight_hh.T + cell.bias_hh
+        )
+        i, f, g, o = gates.chunk(4, 1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        if 1 <= t < 9:
+            c = c.index_fill(1, torch.tensor([2]), 1.5)
+        h = o.sigmoid() * c.tanh()
+    close(run.output[0], network.readout(h)[0])
+
+
+def test_nothing_of_the_network_changes(network, X):
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    network.train()
+    generator = torch.get_rng_state()
+    network.unroll(X, clamp=Clamp([0], [0.3]))
+    with pytest.raises((IndexError, RuntimeError)):
+        network.unroll(X, clamp=Clamp([0], torch.zeros(T, 2)))
+    assert network.training
+    assert torch.equal(generator, torch.get_rng_state())
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, before[name])
+        assert tensor.grad is None
+    assert not network._forward_hooks
+
+
+def test_dropout_acts_in_training_only():
+    torch.manual_seed(0)
+    X = torch.randn(N, C, T)
+    network = RecurrentNetwork(C, 4, H, num_layers=2, dropout=0.5)
+    assert not torch.equal(network(X), network(X))
+    close(network.unroll(X).output, network.eval()(X))
+
+
+def test_same_answer_for_every_batch_size(network, X):
+    whole = network.unroll(X, clamp=Clamp([0], [0.3]))
+    single = [network.unroll(x[None], clamp=Clamp([0], [0.3])) for x in X]
+    close(whole.output, torch.cat([run.output for run in single]))
+    close(whole.hidden, torch.cat([run.hidden for run in single]))
+
+
+def test_longer_panel_than_values():
+    torch.manual_seed(0)
+    X = torch.randn(N, C, T)
+    network = RecurrentNetwork(C, 4, H).eval()
+    values = torch.rand(4, 1)
+    with pytest.warns(UserWarning, match="11 time steps, the values nodes are held at have 4"):
+        run = network.unroll(X, clamp=Clamp([0], values))
+    assert torch.equal(run.hidden[0, :, 0], torch.cat([values[:, 0], values[-1:, 0].expand(7)]))
+
+
+def test_padding_is_told_from_data():
+    X = torch.zeros(2, C, T)
+    X[1, :, 4:] = torch.nan
+    steps, lengths = time_major(X)
+    assert steps.shape == (T, 2, C)
+    assert lengths.tolist() == [T, 4]
+    assert not torch.isnan(steps).any()
+    assert time_major(X[:1])[1] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"cell": "GRU"}, "cell='GRU'; allowed: 'rnn', 'gru', 'lstm'"),
+        ({"cell": "rnn", "nonlinearity": "sigmoid"}, "allowed: 'tanh', 'relu'"),
+        ({"cell": "gru", "nonlinearity": "relu"}, "nonlinearity='relu'; allowed: 'tanh'"),
+    ],
+)
+def test_bad_construction(options, match):
+    with pytest.raises(ValueError, match=match):
+        RecurrentNetwork(C, 4, **options)
+
+
+def test_bad_layer_and_state():
+    network, X = RecurrentNetwork(C, 4, num_layers=2), torch.zeros(N, C, T)
+    with pytest.raises(ValueError, match=r"layer=2; the network has 2 layer\(s\).*-2 to 1"):
+        network.unroll(X, layer=2)
+    with pytest.raises(ValueError, match="state='c'; allowed for cell='gru': 'h'"):
+        network.unroll(X, state="c")
+    with pytest.raises(ValueError, match="layer=5"):
+        network.unroll(X, clamp=Clamp([0], [0.0], layer=5))
+    with pytest.raises(ValueError, match="state='c'"):
+        network.unroll(X, clamp=Clamp([0], [0.0], state="c"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_on_gpu(network, X):
+    clamp = Clamp([0, 2], torch.rand(T, 2), start=2)
+    here = network.unroll(X, clamp=clamp)
+    there = copy.deepcopy(network).cuda().unroll(X.cuda(), clamp=clamp)
+    np.testing.assert_allclose(there.output.cpu(), here.output, atol=1e-4)
+    np.testing.assert_allclose(there.hidden.cpu(), here.hidden, atol=1e-4)

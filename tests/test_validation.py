@@ -1,0 +1,160 @@
+"""Bad input gets an error that names the argument, what came and what is allowed."""
+
+import numpy as np
+import pytest
+
+from relayestimators import _validation as v
+
+
+def with_value(value, where):
+    X = np.zeros((3, 2, 5))
+    X[where] = value
+    return X
+
+
+@pytest.mark.parametrize(
+    ("X", "match"),
+    [
+        (np.zeros((3, 4)), r"X has shape \(3, 4\); expected three dimensions"),
+        (np.zeros((0, 2, 5)), "every dimension must be at least 1"),
+        (with_value(np.inf, (1, 1, 3)), "infinity.*instance 1, channel 1, time step 3"),
+        (with_value(1e300, (1, 1, 3)), "too large for float32.*instance 1, channel 1, time step 3"),
+        (with_value(np.nan, (2, 0, 1)), "NaN inside.*instance 2, channel 0, time step 1"),
+        (with_value(np.nan, (2, 0, 4)), "NaN inside.*instance 2, channel 0, time step 4"),
+        (with_value(np.nan, 1), "instance 1 is empty"),
+    ],
+)
+def test_broken_panels_are_refused_with_the_place(X, match):
+    with pytest.raises(ValueError, match=match):
+        v.check_panel(X)
+
+
+def test_trailing_nan_in_all_channels_is_padding():
+    X = with_value(np.nan, (slice(1, 3), slice(None), slice(3, None)))
+    checked = v.check_panel(X)
+    assert checked.dtype == np.float32
+    np.testing.assert_array_equal(checked, X)
+    np.testing.assert_array_equal(v.series_lengths(checked), [5, 3, 3])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "error", "match"),
+    [
+        ([True, False], TypeError, "boolean mask.*flatnonzero"),
+        ([0.5], TypeError, "must be an int or a list of ints, whole numbers from 0 to 3"),
+        ([4], ValueError, r"\[4\]; allowed are whole numbers from 0 to 3"),
+        ([-1], ValueError, r"\[-1\]; allowed"),
+        ([1, 1], ValueError, "names a node twice"),
+        ("a", TypeError, "must be an int"),
+    ],
+)
+def test_bad_nodes(nodes, error, match):
+    with pytest.raises(error, match=match):
+        v.check_nodes(nodes, 4)
+
+
+def test_good_nodes_keep_their_order():
+    assert v.check_nodes([3, 0], 4).tolist() == [3, 0]
+    assert v.check_nodes(2, 4).tolist() == [2]
+    assert v.check_nodes(None, 4).tolist() == []
+    assert v.check_nodes(range(2), 4).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "error", "match"),
+    [
+        (5, None, ValueError, "start=5; expected a whole number from 0 to 4"),
+        (2, 2, ValueError, "stop=2; expected a whole number from 3 to 5"),
+        (1.0, None, TypeError, "start=1.0; expected a whole number"),
+    ],
+)
+def test_bad_windows(start, stop, error, match):
+    with pytest.raises(error, match=match):
+        v.check_window(start, stop, 5)
+
+
+@pytest.mark.parametrize(
+    ("timepoints", "error", "match"),
+    [
+        ([5], ValueError, r"\[5\]; the panel has 5 time steps, allowed are -5 to 4"),
+        ([0, -5], ValueError, "names a time step twice"),
+        ([], TypeError, "must be None, an int or a list of ints"),
+        ([0.5], TypeError, "must be None, an int or a list of ints"),
+    ],
+)
+def test_bad_timepoints(timepoints, error, match):
+    with pytest.raises(error, match=match):
+        v.check_timepoints(timepoints, 5)
+
+
+def test_timepoints_count_from_the_end():
+    assert v.check_timepoints([-1, 0], 5).tolist() == [4, 0]
+    assert v.check_timepoints(None, 3).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("concepts", "match"),
+    [
+        ("one", "concepts='one'; allowed are 'ovr', 'class' or a table"),
+        ([[0], [1]], r"shape \(2, 1\); expected \(n_classes, n_concepts\) with n_classes=3"),
+        ([[0], [1], [0.5]], "whole numbers, got dtype float64"),
+        ([[0, 1], [1, 1], [0, 1]], r"column \[1\] has the same value for every class"),
+    ],
+)
+def test_bad_concepts(concepts, match):
+    with pytest.raises(ValueError, match=match):
+        v.check_concepts(concepts, 3)
+
+
+def test_named_concepts():
+    np.testing.assert_array_equal(v.check_concepts("ovr", 3), np.eye(3))
+    np.testing.assert_array_equal(v.check_concepts("class", 3), [[0], [1], [2]])
+
+
+@pytest.mark.parametrize("value", [0, 11, 0.0, 1.5, "all", True, -1])
+def test_bad_sizes(value):
+    with pytest.raises((ValueError, TypeError), match="n_relays=.*whole number from 1 to 10"):
+        v.check_size(value, 10, name="n_relays")
+
+
+@pytest.mark.parametrize(("value", "size"), [(None, 5), (3, 3), (0.25, 2), (1.0, 10), (0.01, 1)])
+def test_sizes(value, size):
+    assert v.check_size(value, 10, name="n_relays") == size
+
+
+@pytest.mark.parametrize(
+    ("states", "match"),
+    [
+        ([[0.5]], "whole numbers from 0 to 255, got dtype float64 with values from 0.5 to 0.5"),
+        ([[-1]], "with values from -1 to -1"),
+        ([[300]], "with values from 300 to 300"),
+        ([[np.nan]], "dtype float64"),
+        ([["a"]], "dtype <U1"),
+        ([0, 1], r"shape \(2,\); expected \(n_instances, n_nodes\)"),
+    ],
+)
+def test_bad_states(states, match):
+    with pytest.raises(ValueError, match=match):
+        v.check_states(states, ndim=2)
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        ([[1]], r"a has shape \(1, 1\)"),
+        ([1, 2], "a has 2 instances where the states have 3"),
+        ([1.0, np.nan, 2.0], "contains NaN or infinity"),
+    ],
+)
+def test_bad_codes(values, match):
+    with pytest.raises(ValueError, match=match):
+        v.check_codes(values, name="a", n_instances=3)
+
+
+def test_codes_of_any_values():
+    assert v.check_codes(["b", "a", "b"], name="a").tolist() == [1, 0, 1]
+
+
+def test_only_estimators_with_hidden_states():
+    with pytest.raises(TypeError, match="has no hidden states.*RNNClassifier"):
+        v.check_recurrent(object())
