@@ -13,7 +13,7 @@ from .discretization import StateDiscretizer
 from .displays import KnockoutDisplay, RelayMapDisplay
 from .knockout import KnockoutTransformer
 from .networks import RecurrentNetwork
-from .panels import PanelToTensor, panel_to_tensor
+from .panels import PanelToTensor, load_panel, panel_to_tensor
 from .relay import (
     CoverageWarning,
     relay_information,
@@ -39,6 +39,7 @@ __all__ = [
     "RelayMapDisplay",
     "StateDiscretizer",
     "knockout_specificity",
+    "load_panel",
     "panel_to_tensor",
     "relay_information",
     "relay_map",

@@ -1,11 +1,13 @@
 """The command line: ``relayestimators study``.
 
-Floor 7: argparse, and the floors below. It parses, calls a study, and hands its result to the
-report.
+Floor 7: argparse, torch for its number of threads, and the floors below. It parses, calls a study,
+and hands its result to the report.
 """
 
 import argparse
 from pathlib import Path
+
+import torch
 
 from .classifiers import GRUClassifier, LSTMClassifier, RNNClassifier
 from .panels import load_panel
@@ -37,6 +39,9 @@ def parser():
     study.add_argument("--random-sets", type=int, default=20, help="random sets per relay set")
     study.add_argument("--seed", type=int, default=0, help="of training, contexts, random sets")
     study.add_argument("--jobs", type=int, default=None, help="joblib workers")
+    study.add_argument(
+        "--threads", type=int, default=1, help="torch threads; small nets are fastest with one"
+    )
     study.add_argument("--quiet", action="store_true", help="no progress bar")
     return top
 
@@ -55,6 +60,7 @@ def main(arguments=None):
         Exit status.
     """
     options = parser().parse_args(arguments)
+    torch.set_num_threads(options.threads)
     split = load_panel(options.dataset)
     estimators = {
         name: CELLS[name](

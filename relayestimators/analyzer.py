@@ -309,6 +309,7 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags = get_tags(self.estimator).input_tags
         tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = []  # activations are float32
         return tags
 
 

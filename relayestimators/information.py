@@ -130,14 +130,34 @@ _TIE = 1e-9  # of n * I; candidates closer than this are equal and the lowest no
 
 
 def indicator_planes(states, n_levels):
-    """Return states (n_instances, n_nodes) as planes (n_instances, (n_levels - 1) * n_nodes)."""
+    """Return states as indicator planes, the form the counting kernels want.
+
+    Parameters
+    ----------
+    states : ndarray of shape (n_instances, n_nodes), uint8
+    n_levels : int
+        All states are below it.
+
+    Returns
+    -------
+    ndarray of shape (n_instances, (n_levels - 1) * n_nodes), uint8
+    """
     levels = np.arange(1, n_levels, dtype=states.dtype)
     planes = states[:, None, :] == levels[None, :, None]
     return np.ascontiguousarray(planes.reshape(len(states), -1)).view(np.uint8)
 
 
 def log_table(n):
-    """Return c * log2(c) for c = 0 ... n."""
+    """Return c * log2(c) for c = 0 ... n.
+
+    Parameters
+    ----------
+    n : int
+
+    Returns
+    -------
+    ndarray of shape (n + 1,), float64
+    """
     counts = np.arange(n + 1, dtype=np.float64)
     counts[1:] *= np.log2(counts[1:])
     return counts

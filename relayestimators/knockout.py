@@ -308,4 +308,5 @@ class KnockoutTransformer(TransformerMixin, BaseEstimator):
         tags.classifier_tags = inner.classifier_tags
         tags.input_tags = inner.input_tags
         tags.target_tags = inner.target_tags
+        tags.transformer_tags.preserves_dtype = []  # activations are float32
         return tags

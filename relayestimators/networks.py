@@ -234,7 +234,17 @@ class RecurrentNetwork(nn.Module):
         return Unrolled(output, hidden.transpose(0, 1), final)
 
     def layer_number(self, layer):
-        """Return a layer number from 0, or refuse it."""
+        """Return a layer number from 0, or refuse it.
+
+        Parameters
+        ----------
+        layer : int
+            Negative numbers count from the last layer.
+
+        Returns
+        -------
+        int
+        """
         if not isinstance(layer, int) or not -self.num_layers <= layer < self.num_layers:
             raise ValueError(
                 f"layer={layer!r}; the network has {self.num_layers} layer(s), allowed are whole "
@@ -243,7 +253,12 @@ class RecurrentNetwork(nn.Module):
         return layer % self.num_layers
 
     def check_state(self, state):
-        """Refuse a state this cell does not have."""
+        """Refuse a state this cell does not have.
+
+        Parameters
+        ----------
+        state : {"h", "c"}
+        """
         allowed = ("h", "c") if self.cell == "lstm" else ("h",)
         _check_one_of("state", state, allowed, f" for cell={self.cell!r}")
 
@@ -344,9 +359,9 @@ def step_through(kind, projected, weight, bias, *, active=None, backward=False, 
     projected : Tensor of shape (n_timepoints, n_instances, n_gates * hidden_size)
         Input times weight_ih plus bias_ih, for all time steps.
     weight : Tensor of shape (n_gates * hidden_size, hidden_size)
-        weight_hh.
+        Recurrent weights, weight_hh.
     bias : Tensor of shape (n_gates * hidden_size,)
-        bias_hh.
+        Recurrent biases, bias_hh.
     active : Tensor of shape (n_timepoints, n_instances), bool, optional
         Where an instance still has a time step. Elsewhere its state stays as it is.
     backward : bool, default=False

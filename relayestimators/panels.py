@@ -1,6 +1,6 @@
 """From every sktime panel format to one array.
 
-Floor 0: numpy, scikit-learn; sktime and pandas are imported inside functions.
+Floor 1: numpy, scikit-learn; sktime and pandas are imported inside functions.
 """
 
 import numpy as np
@@ -64,12 +64,30 @@ def panel_to_tensor(X):
 
 
 def is_multiindex(X):
-    """Tell whether X is a DataFrame whose rows are time steps of instances."""
+    """Tell whether X is a DataFrame whose rows are time steps of instances.
+
+    Parameters
+    ----------
+    X : object
+
+    Returns
+    -------
+    bool
+    """
     return getattr(getattr(X, "index", None), "nlevels", 1) > 1
 
 
 def is_nested(X):
-    """Tell whether X is a DataFrame whose cells are series."""
+    """Tell whether X is a DataFrame whose cells are series.
+
+    Parameters
+    ----------
+    X : object
+
+    Returns
+    -------
+    bool
+    """
     if not hasattr(X, "iloc") or X.size == 0:
         return False
     return all(hasattr(cell, "__len__") and not isinstance(cell, str) for cell in X.iloc[0])
@@ -169,7 +187,7 @@ def _stack(frames):
     return panel
 
 
-class PanelToTensor(TransformerMixin, BaseEstimator):
+class PanelToTensor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Transformer face of :func:`panel_to_tensor`, for the front of a Pipeline.
 
     Attributes
@@ -233,6 +251,36 @@ class PanelToTensor(TransformerMixin, BaseEstimator):
             raise ValueError(f"X has {panel.shape[1]} channels, fit saw {self.n_channels_in_}.")
         return panel
 
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the channels.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str
+            "channel0" and so on.
+        """
+        check_is_fitted(self)
+        return np.array([f"channel{k}" for k in range(self.n_channels_in_)], dtype=object)
+
+    def set_output(self, *, transform=None):
+        """Do nothing: a panel stays an array, whatever container the next steps put out.
+
+        Parameters
+        ----------
+        transform : str, optional
+            Ignored.
+
+        Returns
+        -------
+        self : PanelToTensor
+        """
+        return self
+
     def __sklearn_tags__(self):
         """Say that panels are expected."""
         tags = super().__sklearn_tags__()
@@ -262,7 +310,7 @@ def load_panel(name):
 
     Examples
     --------
-    >>> from relayestimators.panels import load_panel
+    >>> from relayestimators import load_panel
     >>> X_train, y_train, X_test, y_test = load_panel("UnitTest")
     >>> X_train.shape, X_test.shape
     ((20, 1, 24), (22, 1, 24))

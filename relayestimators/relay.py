@@ -242,9 +242,15 @@ def relay_map(
     states : array-like of shape (n_instances, n_timepoints, n_nodes)
         Discretised states, whole numbers from 0; 255 where a series has ended. An instance
         counts only at the time steps it has.
-    method, n_contexts, context_size, random_state
-        As in :func:`relay_scores`. The same sets are used for every concept, and for all time
-        steps with the same number of instances.
+    method : {"contexts", "shrink", "single"}, default="contexts"
+        As in :func:`relay_scores`.
+    n_contexts : int, default=64
+        Number of sets. The same are used for every concept, and for all time steps with the same
+        number of instances.
+    context_size : int, optional
+        Nodes per set; by default decided at every time step by its number of instances.
+    random_state : int, RandomState instance or None, default=None
+        Draws the sets.
     n_jobs : int, optional
         Number of joblib workers; they are threads unless another backend is configured.
         The result does not depend on it.
@@ -350,7 +356,13 @@ def strongest_nodes(scores, n_nodes=None):
 
 
 def warn_if_uncovered(coverage):
-    """Warn once if any value of a relay map rests on too few instances per cell."""
+    """Warn once if any value of a relay map rests on too few instances per cell.
+
+    Parameters
+    ----------
+    coverage : ndarray
+        Instances per occupied cell behind each value.
+    """
     poor = coverage < MIN_COVERAGE
     if poor.any():
         warnings.warn(

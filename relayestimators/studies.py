@@ -62,8 +62,16 @@ def knockout_specificity(
         Sets of nodes, for example the relays of each concept.
     concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts), default="ovr"
         As in :class:`RelayAnalyzer`.
-    value, start, stop, layer, state
-        As in :class:`KnockoutTransformer`; "mean" is taken over `X`.
+    value : {"mean", "zero"}, float or array-like, default="mean"
+        What nodes are held at, as in :class:`KnockoutTransformer`; "mean" is taken over `X`.
+    start : int, default=0
+        First time step of the window.
+    stop : int or None, default=None
+        One after its last time step; None is the end.
+    layer : int, default=-1
+        Layer of the nodes.
+    state : {"h", "c"}, default="h"
+        Hidden state, or memory cell of an LSTM.
     n_random : int, default=20
         Random sets of nodes drawn for comparison with each set, of its size.
     random_state : int, RandomState instance or None, default=None
@@ -178,9 +186,13 @@ def relay_study(
     ----------
     estimators : dict of str to classifier
         What to study, by name; they are cloned.
-    X_train, X_test : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-        The data; test data must allow indexing by instance.
-    y_train, y_test : array-like of shape (n_instances,)
+    X_train : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
+        Training data.
+    y_train : array-like of shape (n_instances,)
+        Labels.
+    X_test : array-like of shape (n_instances, n_channels, n_timepoints)
+        Test data.
+    y_test : array-like of shape (n_instances,)
         Labels.
     n_relays : int or float, default=0.25
         Nodes per relay set; a float is a fraction of all.

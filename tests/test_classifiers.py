@@ -378,7 +378,7 @@ def test_memory_cells(ragged_panel):
 def test_batches_do_not_show(fitted, monkeypatch):
     X, _ = make_panel()
     whole = fitted.hidden_states(X)
-    monkeypatch.setattr("relayestimators.classifiers._BATCH", 7)
+    monkeypatch.setattr("relayestimators.classifiers._recurrent._BATCH", 7)
     np.testing.assert_allclose(fitted.hidden_states(X), whole, atol=1e-6)
 
 

@@ -1,9 +1,4 @@
-"""Recurrent classifiers: skorch's NeuralNetClassifier that takes sktime panels.
-
-Floor 2: skorch, torch, scikit-learn, and the floors below. What skorch does is left to skorch;
-added are label coding, panel validation, `random_state`, module arguments that follow from the
-data, and access to the states inside.
-"""
+"""RecurrentClassifier: what every classifier of this package has in common."""
 
 import inspect
 from collections.abc import Mapping
@@ -16,14 +11,12 @@ from sklearn.utils import Bunch, check_array, check_consistent_length, check_ran
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 from skorch import NeuralNetClassifier
-from skorch.callbacks import GradientNormClipping
 from skorch.dataset import ValidSplit
 from skorch.utils import is_dataset, to_numpy, to_tensor
 from torch import nn
 
-from ._validation import check_panel
-from .networks import RecurrentNetwork
-from .panels import MULTIINDEX_ADVICE, is_multiindex, is_nested, panel_to_tensor
+from .._validation import check_panel
+from ..panels import MULTIINDEX_ADVICE, is_multiindex, is_nested, panel_to_tensor
 
 _BATCH = 1024  # instances per run of the step engine; bounds memory, not the result
 
@@ -49,7 +42,7 @@ def _private(name):
 
 
 class RecurrentClassifier(NeuralNetClassifier):
-    """skorch classifier for panels of time series, with access to the hidden states.
+    """Classifier of time series by any torch module, with access to the hidden states.
 
     Everything skorch's :class:`~skorch.classifier.NeuralNetClassifier` does works the same:
     ``partial_fit``, callbacks, history, ``set_params`` on the live net, ``module__*``,
@@ -67,10 +60,10 @@ class RecurrentClassifier(NeuralNetClassifier):
     *args
         Further positional arguments of skorch's NeuralNet.
     criterion : torch criterion class, default=torch.nn.NLLLoss
-        skorch's default, for modules that return probabilities; use
+        The default of skorch, for modules that return probabilities; use
         ``torch.nn.CrossEntropyLoss`` for modules that return logits.
     train_split : None or callable, default=ValidSplit(5, stratified=True)
-        skorch's default: a fifth of the training data is held out for validation.
+        The default of skorch: a fifth of the training data is held out for validation.
     classes : array-like of shape (n_classes,), optional
         All labels, if y may lack some.
     random_state : int, RandomState instance or None, default=None
@@ -197,8 +190,10 @@ class RecurrentClassifier(NeuralNetClassifier):
 
         Parameters
         ----------
-        X, y
-            As handed to fit.
+        X : object
+            As handed to skorch.
+        y : object
+            Codes, or None if X is a Dataset.
         """
         if y is None:
             super().check_data(X, y)
@@ -337,8 +332,10 @@ class RecurrentClassifier(NeuralNetClassifier):
 
         Parameters
         ----------
-        X, y
+        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
             As in `fit`.
+        y : array-like of shape (n_instances,)
+            Labels.
         classes : array-like of shape (n_classes,), optional
             All labels there will be; needed in the first call if y lacks some.
         **fit_params : dict
@@ -473,138 +470,3 @@ def _is_skorch_data(X):
     if issparse(X):  # scipy's dok format is a Mapping
         return False
     return is_dataset(X) or isinstance(X, Mapping | tuple)
-
-
-class _CellClassifier(RecurrentClassifier):
-    """Defaults that train a one-layer network on small sets."""
-
-    def __init__(
-        self,
-        module=RecurrentNetwork,
-        *,
-        criterion=nn.CrossEntropyLoss,
-        optimizer=torch.optim.Adam,
-        lr=0.01,
-        max_epochs=100,
-        batch_size=16,
-        iterator_train__shuffle=True,
-        train_split=None,
-        verbose=0,
-        classes=None,
-        random_state=None,
-        **kwargs,
-    ):
-        super().__init__(
-            module,
-            criterion=criterion,
-            optimizer=optimizer,
-            lr=lr,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            iterator_train__shuffle=iterator_train__shuffle,
-            train_split=train_split,
-            verbose=verbose,
-            classes=classes,
-            random_state=random_state,
-            **kwargs,
-        )
-
-    @property
-    def _default_callbacks(self):
-        # recurrent gradients explode now and then
-        clipping = ("gradient_clipping", GradientNormClipping(gradient_clip_value=1.0))
-        return [clipping, *super()._default_callbacks]
-
-
-_CELL_DOC = """{summary}
-
-    A :class:`RecurrentClassifier`, and so a skorch NeuralNetClassifier, with a module and
-    defaults that train on small sets of time series.
-
-    Parameters
-    ----------
-    module : torch module class, default=RecurrentNetwork
-        Its arguments are set as ``module__hidden_size`` (32), ``module__num_layers`` (1),
-        ``module__bidirectional`` (False), ``module__dropout`` (0.0){nonlinearity}.
-    criterion : torch criterion class, default=torch.nn.CrossEntropyLoss
-        Loss of the logits.
-    optimizer : torch optimizer class, default=torch.optim.Adam
-        Its arguments are set as ``optimizer__weight_decay`` and so on.
-    lr : float, default=0.01
-        Learning rate.
-    max_epochs : int, default=100
-        Epochs per call of fit.
-    batch_size : int, default=16
-        Instances per step of the optimizer.
-    iterator_train__shuffle : bool, default=True
-        New order of instances in every epoch.
-    train_split : None or callable, default=None
-        All data are used for training. Callbacks that look at ``valid_loss``, as EarlyStopping
-        does, need ``train_split=skorch.dataset.ValidSplit(5, stratified=True)``.
-    verbose : int, default=0
-        1 prints skorch's table of epochs.
-    classes : array-like of shape (n_classes,), optional
-        All labels, if y may lack some.
-    random_state : int, RandomState instance or None, default=None
-        Seeds initial weights, shuffling and dropout.
-    **kwargs
-        Further parameters of skorch's NeuralNet. Gradients are clipped by the default callback
-        ``gradient_clipping`` (norm 1); ``callbacks__gradient_clipping=None`` turns it off.
-
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-        Labels.
-    module_ : RecurrentNetwork
-        The trained network.
-    history : skorch.history.History
-        What happened in training.
-    n_features_in_ : int
-        Number of channels of a three-dimensional panel, or of time steps of a two-dimensional
-        one.
-
-    See Also
-    --------
-    RelayAnalyzer : Which nodes carry which class, and when.
-    KnockoutTransformer : The classifier with nodes knocked out.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from relayestimators import {name}
-    >>> rng = np.random.default_rng(0)
-    >>> X = rng.normal(size=(40, 1, 12)).astype("float32")
-    >>> y = np.where(X.sum(axis=(1, 2)) > 0, "up", "down")
-    >>> net = {name}(max_epochs=50, random_state=0).fit(X, y)
-    >>> net.score(X, y) > 0.9
-    True
-    >>> net.hidden_states(X).shape
-    (40, 12, 32)
-    """
-
-
-class RNNClassifier(_CellClassifier):  # noqa: D101 (made from the common text)
-    __doc__ = _CELL_DOC.format(
-        name="RNNClassifier",
-        summary="Classifier of time series by a plain (Elman) recurrent network.",
-        nonlinearity=',\n        ``module__nonlinearity`` ("tanh", or "relu")',
-    )
-    _module_arguments = {"cell": "rnn"}
-
-
-class GRUClassifier(_CellClassifier):  # noqa: D101
-    __doc__ = _CELL_DOC.format(
-        name="GRUClassifier",
-        summary="Classifier of time series by a gated recurrent unit network.",
-        nonlinearity="",
-    )
-    _module_arguments = {"cell": "gru"}
-
-
-class LSTMClassifier(_CellClassifier):  # noqa: D101
-    __doc__ = _CELL_DOC.format(
-        name="LSTMClassifier",
-        summary="Classifier of time series by a long short-term memory network.",
-        nonlinearity="",
-    )
-    _module_arguments = {"cell": "lstm"}

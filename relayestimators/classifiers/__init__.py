@@ -1,0 +1,11 @@
+"""Recurrent classifiers: skorch's NeuralNetClassifier that takes sktime panels.
+
+Floor 2: skorch, torch, scikit-learn, and the floors below. What skorch does is left to skorch;
+added are label coding, panel validation, `random_state`, module arguments that follow from the
+data, and access to the states inside.
+"""
+
+from ._cells import GRUClassifier, LSTMClassifier, RNNClassifier
+from ._recurrent import RecurrentClassifier
+
+__all__ = ["GRUClassifier", "LSTMClassifier", "RNNClassifier", "RecurrentClassifier"]

@@ -1,0 +1,143 @@
+"""RNNClassifier, GRUClassifier, LSTMClassifier: a module and defaults that train."""
+
+import torch
+from skorch.callbacks import GradientNormClipping
+from torch import nn
+
+from ..networks import RecurrentNetwork
+from ._recurrent import RecurrentClassifier
+
+
+class _CellClassifier(RecurrentClassifier):
+    """Defaults that train a one-layer network on small sets."""
+
+    def __init__(
+        self,
+        module=RecurrentNetwork,
+        *,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        lr=0.01,
+        max_epochs=100,
+        batch_size=16,
+        iterator_train__shuffle=True,
+        train_split=None,
+        verbose=0,
+        classes=None,
+        random_state=None,
+        **kwargs,
+    ):
+        super().__init__(
+            module,
+            criterion=criterion,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            iterator_train__shuffle=iterator_train__shuffle,
+            train_split=train_split,
+            verbose=verbose,
+            classes=classes,
+            random_state=random_state,
+            **kwargs,
+        )
+
+    @property
+    def _default_callbacks(self):
+        # recurrent gradients explode now and then
+        clipping = ("gradient_clipping", GradientNormClipping(gradient_clip_value=1.0))
+        return [clipping, *super()._default_callbacks]
+
+
+_CELL_DOC = """{summary}
+
+    A :class:`RecurrentClassifier`, and so a skorch NeuralNetClassifier, with a module and
+    defaults that train on small sets of time series.
+
+    Parameters
+    ----------
+    module : torch module class, default=RecurrentNetwork
+        Its arguments are set as ``module__hidden_size`` (32), ``module__num_layers`` (1),
+        ``module__bidirectional`` (False), ``module__dropout`` (0.0){nonlinearity}.
+    criterion : torch criterion class, default=torch.nn.CrossEntropyLoss
+        Loss of the logits.
+    optimizer : torch optimizer class, default=torch.optim.Adam
+        Its arguments are set as ``optimizer__weight_decay`` and so on.
+    lr : float, default=0.01
+        Learning rate.
+    max_epochs : int, default=100
+        Epochs per call of fit.
+    batch_size : int, default=16
+        Instances per step of the optimizer.
+    iterator_train__shuffle : bool, default=True
+        New order of instances in every epoch.
+    train_split : None or callable, default=None
+        All data are used for training. Callbacks that look at ``valid_loss``, as EarlyStopping
+        does, need ``train_split=skorch.dataset.ValidSplit(5, stratified=True)``.
+    verbose : int, default=0
+        1 prints skorch's table of epochs.
+    classes : array-like of shape (n_classes,), optional
+        All labels, if y may lack some.
+    random_state : int, RandomState instance or None, default=None
+        Seeds initial weights, shuffling and dropout.
+    **kwargs
+        Further parameters of skorch's NeuralNet. Gradients are clipped by the default callback
+        ``gradient_clipping`` (norm 1); ``callbacks__gradient_clipping=None`` turns it off.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels.
+    module_ : RecurrentNetwork
+        The trained network.
+    history : skorch.history.History
+        What happened in training.
+    n_features_in_ : int
+        Number of channels of a three-dimensional panel, or of time steps of a two-dimensional
+        one.
+
+    See Also
+    --------
+    RelayAnalyzer : Which nodes carry which class, and when.
+    KnockoutTransformer : The classifier with nodes knocked out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relayestimators import {name}
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(40, 1, 12)).astype("float32")
+    >>> y = np.where(X.sum(axis=(1, 2)) > 0, "up", "down")
+    >>> net = {name}(max_epochs=50, random_state=0).fit(X, y)
+    >>> net.score(X, y) > 0.9
+    True
+    >>> net.hidden_states(X).shape
+    (40, 12, 32)
+    """
+
+
+class RNNClassifier(_CellClassifier):  # noqa: D101 (made from the common text)
+    __doc__ = _CELL_DOC.format(
+        name="RNNClassifier",
+        summary="Classifier of time series by a plain (Elman) recurrent network.",
+        nonlinearity=',\n        ``module__nonlinearity`` ("tanh", or "relu")',
+    )
+    _module_arguments = {"cell": "rnn"}
+
+
+class GRUClassifier(_CellClassifier):  # noqa: D101
+    __doc__ = _CELL_DOC.format(
+        name="GRUClassifier",
+        summary="Classifier of time series by a gated recurrent unit network.",
+        nonlinearity="",
+    )
+    _module_arguments = {"cell": "gru"}
+
+
+class LSTMClassifier(_CellClassifier):  # noqa: D101
+    __doc__ = _CELL_DOC.format(
+        name="LSTMClassifier",
+        summary="Classifier of time series by a long short-term memory network.",
+        nonlinearity="",
+    )
+    _module_arguments = {"cell": "lstm"}

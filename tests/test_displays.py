@@ -1,0 +1,69 @@
+"""Displays draw what they are given, and say what is missing when matplotlib is."""
+
+import sys
+
+import numpy as np
+import pytest
+from conftest import make_panel
+from matplotlib import pyplot
+from sklearn.frozen import FrozenEstimator
+
+from relayestimators import KnockoutDisplay, RelayAnalyzer, RelayMapDisplay
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    pyplot.close("all")
+
+
+def test_relay_map_image():
+    values = np.arange(12.0).reshape(4, 3)
+    display = RelayMapDisplay(values, timepoints=[10, 11, 12, 13]).plot(cmap="magma")
+    np.testing.assert_array_equal(display.image_.get_array(), values.T)
+    assert display.image_.get_cmap().name == "magma"
+    assert display.ax_.get_ylabel() == "node"
+    assert [tick.get_text() for tick in display.ax_.get_xticklabels()] == ["10", "11", "12", "13"]
+    assert display.figure_.axes[1].get_ylabel() == "relay information (bits)"
+
+
+def test_unreliable_values_are_hatched():
+    values = np.ones((4, 3))
+    reliable = np.ones((4, 3), dtype=bool)
+    plain = RelayMapDisplay(values, reliable=reliable).plot()
+    assert not plain.ax_.collections
+    reliable[2] = False
+    hatched = RelayMapDisplay(values, reliable=reliable).plot()
+    assert any(collection.hatches == ["///"] for collection in hatched.ax_.collections)
+    assert hatched.ax_.get_xlim() == plain.ax_.get_xlim()
+
+
+def test_from_estimator(fitted):
+    X, y = make_panel()
+    analyzer = RelayAnalyzer(FrozenEstimator(fitted), random_state=0).fit(X, y)
+    _, ax = pyplot.subplots()
+    display = RelayMapDisplay.from_estimator(analyzer, concept=2, ax=ax)
+    assert display.ax_ is ax
+    np.testing.assert_array_equal(display.image_.get_array(), analyzer.relay_map_[2].T)
+    with pytest.raises(ValueError, match="concept=3; allowed are 0, 1, 2"):
+        RelayMapDisplay.from_estimator(analyzer, concept=3)
+
+
+def test_knockout_lines():
+    loss, chance = np.array([0.5, 0.2, 0.1]), np.random.default_rng(0).random((3, 20))
+    display = KnockoutDisplay(loss, chance, timepoints=[2, 3, 4], intact=0.9).plot(color="C1")
+    np.testing.assert_array_equal(display.line_.get_ydata(), loss)
+    np.testing.assert_array_equal(display.line_.get_xdata(), [2, 3, 4])
+    median = display.ax_.lines[0].get_ydata()
+    np.testing.assert_allclose(median, np.median(chance, axis=1))
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert "relays" in labels
+    assert "all there is to lose" in labels
+    assert KnockoutDisplay(loss, chance).plot(legend=False).ax_.get_legend() is None
+
+
+def test_without_matplotlib(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for display in (RelayMapDisplay(np.eye(2)), KnockoutDisplay([0.1], [[0.1]])):
+        with pytest.raises(ImportError, match=r"needs matplotlib.*relayestimators\[plot\]"):
+            display.plot()
