@@ -183,8 +183,8 @@ def relay_scores(
             I(A;B|S) - I(A;B|S,node), averaged over random small sets S of other nodes. Its cells
             stay filled, whatever the number of nodes.
         "shrink"
-            The loss of relay information when :func:`shrinking_subset_aggregation` removes the
-            node; these losses add up to the relay information of all nodes.
+            What relay information is gone once :func:`shrinking_subset_aggregation` has removed
+            the node, and all those before it: the order of removal, in bits.
         "single"
             I(A;B) - I(A;B|node): the node on its own.
     n_contexts : int, default=64
@@ -508,7 +508,7 @@ def _shrink(a, b, states):
 def _shrink_scores(a, b, states, contexts):
     order, information, n_cells = _shrink(a, b, states)
     scores, coverage = np.empty(len(order)), np.empty(len(order))
-    scores[order] = -np.diff(information)
+    scores[order] = information[0] - information[1:]
     coverage[order] = len(a) / n_cells[1:]
     return scores, coverage
 
