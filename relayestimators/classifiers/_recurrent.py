@@ -167,6 +167,10 @@ class RecurrentClassifier(NeuralNetClassifier):
                 )
         return arguments
 
+    def __sklearn_is_fitted__(self):
+        """Tell whether there is a network to predict with."""
+        return self.initialized_
+
     def __sklearn_tags__(self):
         """Say that panels are welcome."""
         tags = super().__sklearn_tags__()
