@@ -16,8 +16,10 @@ from .networks import RecurrentNetwork
 from .panels import PanelToTensor, load_panel, panel_to_tensor
 from .relay import (
     CoverageWarning,
+    relay_group,
     relay_information,
     relay_map,
+    relay_pairs,
     relay_scores,
     shrinking_subset_aggregation,
 )
@@ -41,8 +43,10 @@ __all__ = [
     "knockout_specificity",
     "load_panel",
     "panel_to_tensor",
+    "relay_group",
     "relay_information",
     "relay_map",
+    "relay_pairs",
     "relay_scores",
     "relay_study",
     "shrinking_subset_aggregation",

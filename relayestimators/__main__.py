@@ -11,7 +11,7 @@ import torch
 
 from .classifiers import GRUClassifier, LSTMClassifier, RNNClassifier
 from .panels import load_panel
-from .relay import METHODS
+from .relay import DEFAULT_METHOD, METHODS
 from .report import study_table, write_study
 from .studies import relay_study
 
@@ -35,7 +35,9 @@ def parser():
     study.add_argument("--hidden-size", type=int, default=32, help="nodes per network")
     study.add_argument("--epochs", type=int, default=100, help="training epochs")
     study.add_argument("--relays", type=int, default=8, help="nodes per relay set")
-    study.add_argument("--method", choices=METHODS, default="contexts", help="how nodes are scored")
+    study.add_argument(
+        "--method", choices=METHODS, default=DEFAULT_METHOD, help="how nodes are scored"
+    )
     study.add_argument("--random-sets", type=int, default=20, help="random sets per relay set")
     study.add_argument("--seed", type=int, default=0, help="of training, contexts, random sets")
     study.add_argument("--jobs", type=int, default=None, help="joblib workers")

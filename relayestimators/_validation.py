@@ -297,7 +297,7 @@ def check_size(value, total, *, name):
         return max(1, round(value * total))
     raise ValueError(
         f"{name}={value!r}; expected a whole number from 1 to {total}, a fraction in (0, 1], "
-        "or None for half of them."
+        "None for half of them, or, where it says so, 'auto'."
     )
 
 

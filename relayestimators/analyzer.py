@@ -21,6 +21,7 @@ from ._validation import (
 )
 from .discretization import StateDiscretizer
 from .relay import (
+    DEFAULT_METHOD,
     METHODS,
     MIN_COVERAGE,
     concept_values,
@@ -45,8 +46,9 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
     concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts), default="ovr"
         What may be relayed. "ovr": each class against the rest. "class": the class, as one
         concept. A table: the value of every concept for every class, rows as in ``classes_``.
-    method : {"contexts", "shrink", "single"}, default="contexts"
-        How nodes are credited, see :func:`relay_scores`. "shrink" is the published search.
+    method : str, default="throughput"
+        How nodes are credited: "throughput", "contexts", "shapley", "shrink" (the published
+        search), "single" or "gaussian", see :func:`relay_scores`.
     n_states : int, default=2
         States per node, see :class:`StateDiscretizer`.
     strategy : {"quantile", "kmeans", "sign"}, default="quantile"
@@ -60,10 +62,19 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         Layer to analyse.
     state : {"h", "c"}, default="h"
         Hidden state, or memory cell of an LSTM.
-    n_relays : int, float or None, default=None
-        How many nodes to choose; a float is a fraction, None is half of them.
+    n_relays : int, float, "auto" or None, default=None
+        How many nodes to choose; a float is a fraction, None is half of them. "auto" is the
+        smallest number after which the rest relays no more than chance, but at least 1; it needs
+        permutations, 99 if `n_permutations` is 0.
+    n_permutations : int, default=0
+        Permutations that tell relays from chance, see :func:`relay_map`.
+    n_bootstrap : int, default=0
+        Resamplings for confidence intervals, see :func:`relay_map`.
+    alpha : float, default=0.05
+        False discovery rate, level of the test behind "auto", and share outside the intervals.
     random_state : int, RandomState instance or None, default=None
-        Draws the contexts. The seed of training is that of `estimator`.
+        Draws contexts, permutations and resamplings. The seed of training is that of
+        `estimator`.
     n_jobs : int, optional
         Joblib workers for the relay map. The result does not depend on it.
     verbose : int, default=0
@@ -77,6 +88,12 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         Instances per occupied cell behind each value.
     reliable_ : ndarray of shape (n_concepts, n_timepoints, n_nodes), bool
         Whether the coverage is at least 4.
+    pvalues_ : ndarray of shape (n_concepts, n_timepoints, n_nodes)
+        With permutations: not corrected for many tests.
+    significant_ : ndarray of shape (n_concepts, n_timepoints, n_nodes), bool
+        With permutations: beyond chance at a false discovery rate of `alpha` over the map.
+    confidence_interval_ : ndarray of shape (2, n_concepts, n_timepoints, n_nodes)
+        With `n_bootstrap`: lower and upper end.
     ranking_ : ndarray of shape (n_nodes,), int
         1 is the strongest relay, by the mean of the map over concepts and time steps.
     support_ : ndarray of shape (n_nodes,), bool
@@ -89,6 +106,8 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         The time steps of the map.
     n_instances_ : ndarray of shape (n_timepoints,), int
         Instances that have each of them.
+    error_rate_ : float
+        Share of the instances the net gets wrong.
     in_sample_ : bool
         True if the net was trained on the very data analysed; frozen nets count as False.
     estimator_ : classifier
@@ -105,8 +124,9 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    The values are plug-in estimates. They say through which nodes the information could pass; a
-    knockout says whether it does.
+    The values are estimates from counts. They say through which nodes the information could pass;
+    a knockout says whether it does. Where the net makes no errors no statistic can tell a node that
+    is heard from one that knows the same and is not: ``error_rate_`` is then 0.
 
     References
     ----------
@@ -138,7 +158,7 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         estimator,
         *,
         concepts="ovr",
-        method="contexts",
+        method=DEFAULT_METHOD,
         n_states=2,
         strategy="quantile",
         timepoints=None,
@@ -146,6 +166,9 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         layer=-1,
         state="h",
         n_relays=None,
+        n_permutations=0,
+        n_bootstrap=0,
+        alpha=0.05,
         random_state=None,
         n_jobs=None,
         verbose=0,
@@ -160,6 +183,9 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         self.layer = layer
         self.state = state
         self.n_relays = n_relays
+        self.n_permutations = n_permutations
+        self.n_bootstrap = n_bootstrap
+        self.alpha = alpha
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -194,12 +220,18 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         if self.align == "end":
             hidden = _align_ends(hidden)
         timepoints = check_timepoints(self.timepoints, hidden.shape[1])
-        n_relays = check_size(self.n_relays, hidden.shape[2], name="n_relays")
+        n_nodes = hidden.shape[2]
+        auto = isinstance(self.n_relays, str) and self.n_relays == "auto"
+        n_relays = None if auto else check_size(self.n_relays, n_nodes, name="n_relays")
+        predicted = estimator.predict(X)
         result = relay_map(
             concept_values(y, classes, concepts),
-            concept_values(estimator.predict(X), classes, concepts),
+            concept_values(predicted, classes, concepts),
             discretizer.fit_transform(hidden[:, timepoints]),
             method=self.method,
+            n_permutations=self.n_permutations or 99 * auto,
+            n_bootstrap=self.n_bootstrap,
+            alpha=self.alpha,
             random_state=self.random_state,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
@@ -207,13 +239,23 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         warn_if_uncovered(result.coverage)
         self.estimator_, self.discretizer_ = estimator, discretizer
         self.classes_, self.concepts_, self.timepoints_ = classes, concepts, timepoints
-        self.relay_map_, self.coverage_ = result.relay_map, result.coverage
-        self.reliable_ = result.coverage >= MIN_COVERAGE
-        self.n_instances_ = result.n_instances
+        self.error_rate_ = float(np.mean(predicted != np.asarray(y)))
         self.in_sample_ = not isinstance(self.estimator, FrozenEstimator)
-        self.ranking_, self.n_relays_ = _ranking(_mean_over(result.relay_map, (0, 1))), n_relays
-        self.support_ = self.ranking_ <= n_relays
+        self._keep(result)
+        self.ranking_ = _ranking(_mean_over(result.relay_map, (0, 1)))
+        self.n_relays_ = max(1, result.n_beyond) if auto else n_relays
+        self.support_ = self.ranking_ <= self.n_relays_
         return self
+
+    def _keep(self, result):
+        """Keep the map and what was asked for with it; forget what an earlier fit had."""
+        self.reliable_ = result.coverage >= MIN_COVERAGE
+        for name in ("relay_map", "coverage", "n_instances"):
+            setattr(self, f"{name}_", result[name])
+        for name in ("pvalues", "significant", "confidence_interval"):
+            vars(self).pop(f"{name}_", None)
+            if name in result:
+                setattr(self, f"{name}_", result[name])
 
     def transform(self, X):
         """Return the activations of the chosen relays at the end of each series.

@@ -25,7 +25,7 @@ from .analyzer import RelayAnalyzer
 from .information import mutual_information
 from .knockout import knockout_values
 from .networks import Clamp
-from .relay import concept_values
+from .relay import DEFAULT_METHOD, concept_values
 
 
 def knockout_specificity(
@@ -170,7 +170,7 @@ def relay_study(
     y_test,
     *,
     n_relays=0.25,
-    method="contexts",
+    method=DEFAULT_METHOD,
     n_random=20,
     random_state=None,
     n_jobs=None,
@@ -196,7 +196,7 @@ def relay_study(
         Labels.
     n_relays : int or float, default=0.25
         Nodes per relay set; a float is a fraction of all.
-    method : str, default="contexts"
+    method : str, default="throughput"
         As in :class:`RelayAnalyzer`.
     n_random : int, default=20
         Random sets per relay set.

@@ -47,7 +47,8 @@ def test_the_walk_of_a_bit_from_node_to_node_is_seen(method):
     for t in range(4):
         for concept in range(2):
             assert relays[concept, t].argmax() == t
-            assert relays[concept, t, t] == pytest.approx(1.0, abs=0.05)
+            if method != "gaussian":  # of a copy, Gaussian information has no bound
+                assert relays[concept, t, t] == pytest.approx(1.0, abs=0.05)
             assert np.delete(relays[concept, t], t).max() < 0.1
     assert sorted(analyzer.relays().tolist()) == [0, 1, 2, 3]
     assert analyzer.get_support(indices=True).tolist() == [0, 1, 2, 3]
@@ -144,6 +145,38 @@ def test_own_concepts(fitted):
     assert one.relay_map_.shape == (1, 10, 6)
 
 
+def test_significance_and_number_of_relays():
+    net, X, y = hand_made_net()
+    X[:40, 0, 0] *= -1  # a net that errs now and then
+    analyzer = RelayAnalyzer(
+        FrozenEstimator(net), n_relays="auto", n_permutations=50, n_bootstrap=50, random_state=0
+    ).fit(X, y)
+    assert analyzer.n_relays_ == 4
+    assert analyzer.relays().tolist() == analyzer.relays(0).tolist()
+    assert analyzer.get_support(indices=True).tolist() == [0, 1, 2, 3]
+    truth = np.zeros((2, 4, 8), dtype=bool)
+    truth[:, range(4), range(4)] = True
+    np.testing.assert_array_equal(analyzer.significant_ & truth, truth)
+    assert (analyzer.significant_ & ~truth).mean() < 0.05
+    assert analyzer.error_rate_ == pytest.approx(0.1)
+    low, high = analyzer.confidence_interval_
+    assert (low <= high).all()
+    assert (low[truth] > 0.2).all()
+    plain = analyzer.set_params(n_relays=3, n_permutations=0, n_bootstrap=0).fit(X, y)
+    for name in ("pvalues_", "significant_", "confidence_interval_"):
+        assert not hasattr(plain, name)
+
+
+def test_a_net_at_chance_keeps_one_node_and_finds_nothing():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 1, 4)), rng.integers(0, 2, 200)
+    net = RNNClassifier(module__hidden_size=8, max_epochs=1, random_state=0).fit(X[:60], y[:60])
+    analyzer = RelayAnalyzer(FrozenEstimator(net), n_relays="auto", random_state=0)
+    analyzer.fit(X[60:], y[60:])
+    assert analyzer.n_relays_ <= 2
+    assert analyzer.significant_.mean() < 0.05
+
+
 def test_poor_coverage_is_said_once_and_marked(fitted):
     X, y = make_panel()
     with pytest.warns(CoverageWarning, match="fewer than 4 instances per occupied cell") as caught:
@@ -164,7 +197,7 @@ def test_random_state_decides_whatever_the_workers(fitted):
 @pytest.mark.parametrize(
     ("parameters", "error", "match"),
     [
-        ({"method": "best"}, ValueError, "method='best'; allowed are 'contexts'"),
+        ({"method": "best"}, ValueError, "method='best'; allowed are 'throughput'"),
         ({"align": "middle"}, ValueError, "align='middle'; allowed are 'start', 'end'"),
         ({"n_relays": 7}, ValueError, "n_relays=7; expected a whole number from 1 to 6"),
         ({"n_states": 1}, ValueError, "n_states=1"),

@@ -10,6 +10,7 @@ from numpydoc.validate import validate
 
 import relayestimators
 from relayestimators import (
+    counting,
     discretization,
     information,
     networks,
@@ -34,7 +35,7 @@ IGNORED = {
     "SS06",  # a summary may take a second line
 }
 
-MODULES = (information, relay, discretization, networks, panels, report)
+MODULES = (information, counting, relay, discretization, networks, panels, report)
 
 
 def public_objects():

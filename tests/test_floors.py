@@ -14,6 +14,7 @@ PACKAGE = Path(relayestimators.__file__).parent
 FLOORS = {
     "_validation": 0,
     "information": 0,
+    "counting": 0,
     "networks": 0,
     "panels": 1,
     "discretization": 1,
@@ -32,11 +33,11 @@ FLOORS = {
 FENCES = {
     "torch": {"networks", "classifiers", "__main__"},
     "skorch": {"classifiers"},
-    "numba": {"information"},
+    "numba": {"counting"},
     "sktime": {"panels"},
     "matplotlib": {"displays", "report"},
     "pandas": set(),
-    "scipy": {"classifiers"},
+    "scipy": {"classifiers", "relay"},
 }
 LAZY = {"sktime", "matplotlib"}  # inside functions only
 

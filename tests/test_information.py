@@ -7,13 +7,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from relayestimators.counting import occupied_cells, refine
 from relayestimators.information import (
     conditional_mutual_information,
     entropy,
     joint_codes,
     mutual_information,
-    occupied_cells,
-    refine,
 )
 
 

@@ -1,0 +1,34 @@
+"""Relay information: the measure, the published search, scores per node, maps over time.
+
+Floor 1: functions on arrays, on top of `information` and `counting`.
+"""
+
+from ._definition import MIN_COVERAGE, relay_information, shrinking_subset_aggregation
+from ._map import (
+    CoverageWarning,
+    concept_values,
+    relay_map,
+    relay_scores,
+    strongest_nodes,
+    warn_if_uncovered,
+)
+from ._methods import DEFAULT_METHOD, METHODS, default_context_size, draw_contexts
+from ._search import relay_group, relay_pairs
+
+__all__ = [
+    "DEFAULT_METHOD",
+    "METHODS",
+    "MIN_COVERAGE",
+    "CoverageWarning",
+    "concept_values",
+    "default_context_size",
+    "draw_contexts",
+    "relay_group",
+    "relay_information",
+    "relay_map",
+    "relay_pairs",
+    "relay_scores",
+    "shrinking_subset_aggregation",
+    "strongest_nodes",
+    "warn_if_uncovered",
+]

@@ -1,0 +1,404 @@
+"""Scores of all nodes: for one concept at one time step, and over concepts and time."""
+
+import warnings
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy.stats import false_discovery_control
+from sklearn.utils import Bunch, check_random_state
+from tqdm.auto import tqdm
+
+from .._validation import NO_STATE, check_codes, check_integer, check_states
+from ._definition import MIN_COVERAGE, check_problem
+from ._methods import DEFAULT_METHOD, METHODS, make_plan
+from ._resampling import (
+    basic_interval,
+    n_beyond_chance,
+    permutation_pvalues,
+    permuted_scores,
+    resampled_scores,
+)
+
+
+class CoverageWarning(UserWarning):
+    """Too few instances per cell: plug-in information there says little."""
+
+
+def relay_scores(
+    concept_in,
+    concept_out,
+    states,
+    *,
+    method=DEFAULT_METHOD,
+    n_contexts=64,
+    context_size=None,
+    random_state=None,
+):
+    """Relay information of every node, for one concept at one time step.
+
+    Parameters
+    ----------
+    concept_in, concept_out : array-like of shape (n_instances,)
+        A and B: concept values of the true and of the predicted class.
+    states : array-like of shape (n_instances, n_nodes)
+        Discretised states at one time step, whole numbers from 0.
+    method : str, default="throughput"
+        What a node Y is credited with; S are random small sets of other nodes.
+
+        "throughput"
+            min(I(A;Y|S), I(B;Y|S)) + min(I(A;Y|S), I(B;Y|A,S)), averages over S: what enters the
+            node and leaves it, plus the part of it that is seen to reach B beyond A. The second
+            part is 0 for nodes that know A but are not heard, and for all nodes where the net
+            makes no errors; so a score lies between once and twice what is relayed.
+        "contexts"
+            I(A;B|S) - I(A;B|S,Y), average over S: the definition, in populated cells. Nodes that
+            know A well score high whether they are heard or not.
+        "shapley"
+            The same with all nodes before Y in a random order as S; runs out of coverage.
+        "shrink"
+            What relay information is gone once :func:`shrinking_subset_aggregation` has removed
+            the node, and all those before it: the published search, in bits.
+        "single"
+            I(A;B) - I(A;B|Y): the node on its own.
+        "gaussian"
+            As "shrink", with linear-Gaussian information of states and concept indicators in the
+            place of counts: no cells, blind to codes that are not linear. A ranking; its bits
+            are those of Gaussians.
+    n_contexts : int, default=64
+        Number of sets S, or of orders. If there are not more different sets than that, each is
+        used once and the average is exact.
+    context_size : int, optional
+        Nodes per set. By default as many as keep cells filled with four instances, at most half of
+        the nodes, and 2 ("throughput") or 4 ("contexts").
+    random_state : int, RandomState instance or None, default=None
+        Draws the sets.
+
+    Returns
+    -------
+    ndarray of shape (n_nodes,)
+        Bits. Values of nodes that relay nothing scatter around 0.
+
+    See Also
+    --------
+    relay_map : The same over concepts and time steps, with coverage and significance.
+    relay_pairs, relay_group : Codes that no single node carries.
+
+    Notes
+    -----
+    The entropies in "throughput" have the Miller-Madow correction; min(I(A;Y), I(B;Y)) is the
+    minimum mutual information of [2]_, an upper bound of what A and B share through Y.
+
+    References
+    ----------
+    .. [1] A. Hintze, C. Adami (2023). Detecting information relays in deep neural networks.
+       Entropy 25(3), 401. arXiv:2301.00911.
+    .. [2] A. B. Barrett (2015). Exploration of synergistic and redundant information sharing in
+       static and dynamical Gaussian systems. Physical Review E 91, 052802. arXiv:1411.2832.
+
+    Examples
+    --------
+    Node 0 carries one of two bits to the output, node 1 knows it too but is not heard:
+
+    >>> import numpy as np
+    >>> from relayestimators import relay_scores
+    >>> rng = np.random.default_rng(0)
+    >>> a = rng.integers(0, 2, 1000)
+    >>> heard = a ^ (rng.random(1000) < 0.1)
+    >>> decoy = a ^ (rng.random(1000) < 0.05)
+    >>> coin = rng.integers(0, 2, 1000)
+    >>> states = np.c_[heard, decoy, coin]
+    >>> relay_scores(a, heard, states, random_state=0).round(1)
+    array([0.7, 0.2, 0. ])
+    >>> relay_scores(a, heard, states, method="single").round(1)
+    array([0.5, 0.4, 0. ])
+    """
+    a, b, states = check_problem(concept_in, concept_out, states)
+    seed = check_random_state(random_state).randint(2**31 - 1)
+    plan = make_plan(
+        method,
+        *states.shape,
+        n_states=_n_states(states),
+        n_values=1 + max(a.max(), b.max()),
+        n_contexts=n_contexts,
+        context_size=context_size,
+        random_state=seed,
+    )
+    return METHODS[method](a, b, states, plan)[0]
+
+
+def relay_map(
+    concept_in,
+    concept_out,
+    states,
+    *,
+    method=DEFAULT_METHOD,
+    n_contexts=64,
+    context_size=None,
+    n_permutations=0,
+    n_bootstrap=0,
+    alpha=0.05,
+    random_state=None,
+    n_jobs=None,
+    verbose=0,
+):
+    """Relay information of every node, for every concept at every time step.
+
+    Parameters
+    ----------
+    concept_in, concept_out : array-like of shape (n_instances, n_concepts)
+        Concept values of the true and of the predicted class, one column per concept.
+    states : array-like of shape (n_instances, n_timepoints, n_nodes)
+        Discretised states, whole numbers from 0; 255 where a series has ended. An instance
+        counts only at the time steps it has.
+    method : str, default="throughput"
+        As in :func:`relay_scores`.
+    n_contexts : int, default=64
+        Number of sets. The same are used for every concept, and for all time steps with the same
+        number of instances.
+    context_size : int, optional
+        Nodes per set; by default decided at every time step by its number of instances.
+    n_permutations : int, default=0
+        Permutations of A, and as many of B, to tell relays from chance.
+    n_bootstrap : int, default=0
+        Resamplings of the instances for confidence intervals.
+    alpha : float, default=0.05
+        Level: of false discoveries among significant values, of the test behind `n_beyond`, and
+        outside the confidence intervals.
+    random_state : int, RandomState instance or None, default=None
+        Draws the sets, permutations and resamplings.
+    n_jobs : int, optional
+        Number of joblib workers; they are threads unless another backend is configured.
+        The result does not depend on it.
+    verbose : int, default=0
+        Show a progress bar.
+
+    Returns
+    -------
+    result : :class:`~sklearn.utils.Bunch`
+        relay_map : ndarray of shape (n_concepts, n_timepoints, n_nodes)
+            Bits; NaN at time steps no instance has.
+        coverage : ndarray of shape (n_concepts, n_timepoints, n_nodes)
+            Instances per occupied cell behind each value: of the nodes conditioned on,
+            the node itself included ("gaussian": instances per node). Below 4 the value says
+            little.
+        n_instances : ndarray of shape (n_timepoints,)
+            Instances that have the time step.
+        pvalues : ndarray of shape (n_concepts, n_timepoints, n_nodes)
+            With `n_permutations`: the larger of the p-values under permuted A and permuted B,
+            not corrected for many tests.
+        significant : ndarray of shape (n_concepts, n_timepoints, n_nodes), bool
+            With `n_permutations`: whether the value is above chance, at a false discovery rate of
+            `alpha` over all values of the map (Benjamini-Hochberg).
+        n_beyond : int
+            With `n_permutations`: size of the smallest set of strongest nodes, by the mean over
+            the map, after which the best of the rest is no better than chance.
+        confidence_interval : ndarray of shape (2, n_concepts, n_timepoints, n_nodes)
+            With `n_bootstrap`: lower and upper end.
+
+    Notes
+    -----
+    A node that encodes A but is not heard differs from chance when A, or the states, are
+    permuted, and one that drives B without knowing A when B is; a relay must differ under both.
+    p-values count permuted scores of all nodes of the same concept and time step, each less the
+    mean and in units of the standard deviation of its node.
+
+    Examples
+    --------
+    The concept is in node 0 at the first step and in node 1 at the second:
+
+    >>> import numpy as np
+    >>> from relayestimators import relay_map
+    >>> a = np.array([0, 0, 1, 1] * 20)
+    >>> coin = np.array([0, 1, 0, 1] * 20)
+    >>> states = np.stack([np.c_[a, coin], np.c_[coin, a]], axis=1)
+    >>> relay_map(a[:, None], a[:, None], states).relay_map.round(1)
+    array([[[1., 0.],
+            [0., 1.]]])
+    """
+    states = check_states(states, ndim=3)
+    columns_a, columns_b = _check_concept_columns(concept_in, concept_out, len(states))
+    check_integer(n_permutations, name="n_permutations", low=0)
+    check_integer(n_bootstrap, name="n_bootstrap", low=0)
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha={alpha!r}; expected a number between 0 and 1.")
+    rng = check_random_state(random_state)
+    seed = rng.randint(2**31 - 1)
+    shuffles = [rng.permutation(len(states)) for _ in range(n_permutations)]
+    samples = [rng.randint(len(states), size=len(states)) for _ in range(n_bootstrap)]
+    present = ~(states == NO_STATE).any(axis=2)
+    n_instances = present.sum(axis=0)
+    n_timepoints, n_nodes = states.shape[1:]
+    plans = {  # sets as large as the instances of a time step allow
+        n: make_plan(
+            method,
+            n,
+            n_nodes,
+            _n_states(states[states != NO_STATE]),
+            1 + max(codes.max() for codes in (*columns_a, *columns_b)),
+            n_contexts,
+            context_size,
+            seed,
+        )
+        for n in set(n_instances.tolist())
+    }
+    problems = [
+        (a, b, t) for a, b in zip(columns_a, columns_b, strict=True) for t in range(n_timepoints)
+    ]
+    results = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
+        delayed(_step)(
+            method,
+            a,
+            b,
+            states[:, t],
+            present[:, t],
+            plans[int(n_instances[t])],
+            shuffles,
+            samples,
+            alpha,
+        )
+        for a, b, t in problems
+    )
+    bar = tqdm(results, total=len(problems), disable=not verbose, desc="relay map", unit="step")
+    return _gather(
+        bar, (len(columns_a), n_timepoints, n_nodes), n_instances, shuffles, samples, alpha
+    )
+
+
+def _step(method, a, b, states, present, plan, shuffles, samples, alpha):
+    """Score one concept at one time step; with what permutations and resampling say of it."""
+    score = METHODS[method]
+    if not present.any():
+        return None
+    rows = np.flatnonzero(present)
+    scores, coverage = score(*_codes(a[rows], b[rows]), states[rows], plan)
+    nulls = permuted_scores(score, a, b, states, rows, plan, shuffles) if shuffles else None
+    ends = None
+    if samples:
+        draws = resampled_scores(score, a, b, states, present, plan, samples)
+        ends = basic_interval(scores, draws, alpha)
+    return scores, coverage, nulls, ends
+
+
+def _gather(steps, shape, n_instances, shuffles, samples, alpha):
+    """Collect steps into maps, keeping of the permuted scores only what is needed."""
+    names = ["relay_map", "coverage"] + ["pvalues"] * bool(shuffles)
+    maps = {name: np.full(shape, np.nan) for name in names}
+    interval = np.full((2, *shape), np.nan)
+    null_sum = np.zeros((2, len(shuffles), shape[2]))
+    for index, step in enumerate(steps):
+        if step is None:
+            continue
+        scores, coverage, nulls, ends = step
+        where = np.unravel_index(index, shape[:2])
+        maps["relay_map"][where], maps["coverage"][where] = scores, coverage
+        if shuffles:
+            maps["pvalues"][where] = permutation_pvalues(scores, nulls)
+            null_sum += nulls
+        if samples:
+            interval[:, *where] = ends
+    result = Bunch(**maps, n_instances=n_instances)
+    if shuffles:
+        result.significant = _significant(result.pvalues, alpha)
+        total = np.nansum(result.relay_map, axis=(0, 1))
+        result.n_beyond = n_beyond_chance(total, null_sum, alpha)
+    if samples:
+        result.confidence_interval = interval
+    return result
+
+
+def _significant(pvalues, alpha):
+    known = ~np.isnan(pvalues)
+    significant = np.zeros(pvalues.shape, dtype=bool)
+    significant[known] = false_discovery_control(pvalues[known]) <= alpha
+    return significant
+
+
+def concept_values(labels, classes, concepts):
+    """Return the value of every concept for every label.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_instances,)
+        True or predicted labels.
+    classes : ndarray of shape (n_classes,)
+        The labels there are.
+    concepts : ndarray of shape (n_classes, n_concepts)
+        The concept table.
+
+    Returns
+    -------
+    ndarray of shape (n_instances, n_concepts), int64
+
+    Raises
+    ------
+    ValueError
+        If a label is none of the classes.
+    """
+    labels = np.asarray(labels)
+    unknown = np.setdiff1d(labels, classes)
+    if unknown.size:
+        raise ValueError(f"y contains {unknown.tolist()}; the classes are {classes.tolist()}.")
+    order = np.argsort(classes)
+    return concepts[order[np.searchsorted(classes, labels, sorter=order)]]
+
+
+def strongest_nodes(scores, n_nodes=None):
+    """Return nodes by falling score, equals by number, NaN last.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_all_nodes,)
+    n_nodes : int, optional
+        How many to return; all by default.
+
+    Returns
+    -------
+    ndarray of shape (n_nodes,), int64
+    """
+    return np.argsort(-np.asarray(scores), kind="stable")[:n_nodes]
+
+
+def warn_if_uncovered(coverage):
+    """Warn once if any value of a relay map rests on too few instances per cell.
+
+    Parameters
+    ----------
+    coverage : ndarray
+        Instances per occupied cell behind each value.
+    """
+    poor = coverage < MIN_COVERAGE
+    if poor.any():
+        warnings.warn(
+            f"{poor.mean():.0%} of the relay map rests on fewer than {MIN_COVERAGE} instances per "
+            "occupied cell and says little there (see coverage_); use more instances, fewer "
+            "states, or another method.",
+            CoverageWarning,
+            stacklevel=3,
+        )
+
+
+# ---------------------------------------------------------------- checks
+
+
+def _n_states(states):
+    return max(int(states.max(initial=0)) + 1, 2)
+
+
+def _codes(*columns):
+    """Return columns of codes without gaps."""
+    return [np.unique(codes, return_inverse=True)[1] for codes in columns]
+
+
+def _check_concept_columns(concept_in, concept_out, n_instances):
+    """Return the columns of both concept arrays as lists of codes."""
+    tables = {"concept_in": np.asarray(concept_in), "concept_out": np.asarray(concept_out)}
+    for name, table in tables.items():
+        if table.ndim != 2 or table.shape[1] == 0:
+            raise ValueError(f"{name} has shape {table.shape}; expected (n_instances, n_concepts).")
+    shapes = [table.shape for table in tables.values()]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"concept_in and concept_out differ in shape: {shapes[0]}, {shapes[1]}.")
+    return (
+        [check_codes(column, name=name, n_instances=n_instances) for column in table.T]
+        for name, table in tables.items()
+    )

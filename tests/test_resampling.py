@@ -1,0 +1,116 @@
+"""Significance: p-values, false discoveries, number of relays, intervals."""
+
+import numpy as np
+import pytest
+from test_relay import map_problem, planted
+
+from relayestimators import relay_map
+from relayestimators.relay import METHODS
+from relayestimators.relay._resampling import (
+    basic_interval,
+    n_beyond_chance,
+    permutation_pvalues,
+)
+
+
+def test_pvalues_by_hand():
+    """Two nodes, nulls with mean 0 and deviation 1: count what is at least as high."""
+    nulls = np.array([[[-1.0, 1.0], [1.0, -1.0]], [[-1.0, -1.0], [1.0, 1.0]]])
+    np.testing.assert_allclose(permutation_pvalues(np.array([2.0, 0.0]), nulls), [1 / 5, 3 / 5])
+    far = permutation_pvalues(np.array([2.0, -2.0]), nulls)
+    np.testing.assert_allclose(far, [1 / 5, 1.0])
+
+
+def test_both_permutations_must_be_beaten():
+    rng = np.random.default_rng(0)
+    nulls = rng.normal(size=(2, 99, 4))
+    nulls[1] += 10  # permuting B leaves the scores as high as they are
+    assert permutation_pvalues(np.full(4, 5.0), nulls).min() > 0.5
+    assert permutation_pvalues(np.full(4, 15.0), nulls).max() < 0.01
+
+
+def test_constant_nodes_are_never_significant():
+    nulls = np.zeros((2, 20, 3))
+    nulls[:, :, 0] = np.random.default_rng(0).normal(size=(2, 20))
+    pvalues = permutation_pvalues(np.array([9.0, 0.0, 0.0]), nulls)
+    assert pvalues[0] < 0.05 < pvalues[1:].min()
+
+
+def test_number_of_relays_by_steps():
+    nulls = np.random.default_rng(0).normal(size=(2, 199, 10))
+    scores = np.array([9.0, 0.1, 8.0, -0.3, 7.0, 0.2, 0.0, -1.0, 0.3, 0.4])
+    assert n_beyond_chance(scores, nulls, 0.05) == 3
+    assert n_beyond_chance(scores[[1, 3, 5, 6, 7, 8]], nulls[:, :, :6], 0.05) == 0
+    assert n_beyond_chance(scores + 20, nulls, 0.05) == 10
+
+
+def test_basic_interval_mirrors_the_draws():
+    draws = np.random.default_rng(0).normal(1.5, 1.0, size=(2000, 1))  # biased by a half
+    low, high = basic_interval(np.array([1.0]), draws, 0.05)
+    assert low[0] == pytest.approx(0.5 - 1.96, abs=0.15)
+    assert high[0] == pytest.approx(0.5 + 1.96, abs=0.15)
+
+
+def one_step(seed, n, n_nodes):
+    a, b, states, relays = planted(seed, n, n_nodes)
+    return a[:, None], b[:, None], states[:, None], relays
+
+
+def test_planted_relays_are_significant_and_counted():
+    counted = []
+    for seed in range(5):
+        a, b, states, relays = one_step(seed, 500, 16)
+        result = relay_map(a, b, states, n_permutations=39, random_state=0)
+        assert relays <= set(np.flatnonzero(result.significant[0, 0]).tolist())
+        assert result.significant.sum() <= 4
+        counted.append(result.n_beyond)
+    assert np.median(counted) == 2
+
+
+def test_nodes_that_only_know_the_input_are_not_relays():
+    """Without B in play: what the obvious permutation test gets wrong every time."""
+    hits = 0
+    for seed in range(20):
+        a, _, states, _ = one_step(seed, 500, 16)
+        b = np.random.default_rng(seed + 99).integers(0, 4, 500)[:, None]
+        result = relay_map(a, b, states, n_permutations=39, random_state=0)
+        hits += result.significant.any()
+    assert hits <= 4
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_resampling_of_every_method_whatever_the_workers(method):
+    problem = map_problem(n=60)
+    options = {"method": method, "n_permutations": 4, "n_bootstrap": 4, "random_state": 0}
+    one = relay_map(*problem, **options)
+    two = relay_map(*problem, n_jobs=2, **options)
+    for key in one:
+        np.testing.assert_array_equal(one[key], two[key])
+    assert one.pvalues.shape == one.significant.shape == (2, 4, 6)
+    assert one.confidence_interval.shape == (2, 2, 4, 6)
+    assert ((one.pvalues > 0) & (one.pvalues <= 1)).all()
+
+
+def test_ended_series_are_left_out_of_permutations_too():
+    concept_in, concept_out, states = map_problem()
+    states[40:, 2] = 255
+    states[:, 3] = 255
+    options = {"n_permutations": 5, "n_bootstrap": 5, "random_state": 0}
+    result = relay_map(concept_in, concept_out, states, **options)
+    assert np.isnan(result.pvalues[:, 3]).all()
+    assert not result.significant[:, 3].any()
+    assert np.isnan(result.confidence_interval[:, :, 3]).all()
+    assert np.isfinite(result.pvalues[:, :3]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"n_permutations": -1}, "n_permutations=-1"),
+        ({"n_bootstrap": -1}, "n_bootstrap=-1"),
+        ({"alpha": 1.0}, "alpha=1.0; expected a number between 0 and 1"),
+    ],
+)
+def test_bad_options(options, match):
+    with pytest.raises(ValueError, match=match):
+        relay_map(*map_problem(), **options)
