@@ -35,5 +35,12 @@ format: $(READY) ## ruff: fix and format
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
+$(VENV)/.bench: $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
+	@touch $@
+
+bench: $(VENV)/.bench ## benchmarks of truth, calibration and speed; writes docs/benchmarks.md
+	PYTHONPATH=tests $(BIN)/python -m benchmarks --output docs/benchmarks.md
+
 clean: ## remove what the targets made
 	rm -rf $(VENV) study build *.egg-info .pytest_cache .ruff_cache

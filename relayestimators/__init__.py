@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from .analyzer import RelayAnalyzer
 from .classifiers import GRUClassifier, LSTMClassifier, RecurrentClassifier, RNNClassifier
+from .composition import compose_networks
 from .discretization import StateDiscretizer
 from .displays import KnockoutDisplay, RelayMapDisplay
 from .knockout import KnockoutTransformer
@@ -40,6 +41,7 @@ __all__ = [
     "RelayAnalyzer",
     "RelayMapDisplay",
     "StateDiscretizer",
+    "compose_networks",
     "knockout_specificity",
     "load_panel",
     "panel_to_tensor",

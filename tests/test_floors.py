@@ -17,6 +17,7 @@ FLOORS = {
     "counting": 0,
     "networks": 0,
     "panels": 1,
+    "composition": 1,
     "discretization": 1,
     "relay": 1,
     "classifiers": 2,
@@ -31,7 +32,7 @@ FLOORS = {
 
 # Who may import what, besides numpy, joblib, tqdm and scikit-learn.
 FENCES = {
-    "torch": {"networks", "classifiers", "__main__"},
+    "torch": {"networks", "composition", "classifiers", "__main__"},
     "skorch": {"classifiers"},
     "numba": {"counting"},
     "sktime": {"panels"},

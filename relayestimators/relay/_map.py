@@ -109,7 +109,7 @@ def relay_scores(
     >>> states = np.c_[heard, decoy, coin]
     >>> relay_scores(a, heard, states, random_state=0).round(1)
     array([0.7, 0.2, 0. ])
-    >>> relay_scores(a, heard, states, method="single").round(1)
+    >>> relay_scores(a, heard, states, method="single").round(1) + 0.0
     array([0.5, 0.4, 0. ])
     """
     a, b, states = check_problem(concept_in, concept_out, states)

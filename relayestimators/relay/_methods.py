@@ -77,9 +77,9 @@ def default_context_size(method, n_instances, n_nodes, n_states, n_values):
     Returns
     -------
     int
-        The largest size, up to half of the nodes and 2 ("throughput") or 4 ("contexts"), at which a set and one more
-        node make no more cells than a quarter of the instances; "throughput", which also counts
-        cells of the concepts, counts those.
+        The largest size, up to half of the nodes and 2 ("throughput") or 4 ("contexts"), at which
+        a set and one more node make no more cells than a quarter of the instances; "throughput",
+        which also counts cells of the concepts, counts those.
     """
     values = n_values if method == "throughput" else 1
     size = 0

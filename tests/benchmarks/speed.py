@@ -1,0 +1,155 @@
+"""Speed of the counting kernels, beside other libraries and as a whole map."""
+
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+from sklearn.metrics import mutual_info_score
+from tqdm import tqdm
+
+from relayestimators import relay_map, shrinking_subset_aggregation
+from relayestimators.counting import shrink, sort_problem
+
+from .models import make
+from .table import markdown
+
+
+def _codes(states):
+    if states.shape[1] == 0:
+        return np.zeros(len(states), dtype=int)
+    return np.unique(states, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def _sklearn(a, b, states):
+    z = _codes(states)
+    chain = mutual_info_score(a, z * (b.max() + 1) + b) - mutual_info_score(a, z)
+    return chain / np.log(2)
+
+
+def _pyinform(a, b, states):
+    from pyinform.mutualinfo import mutual_info
+
+    z = _codes(states)
+    return mutual_info(a, np.unique(z * (b.max() + 1) + b, return_inverse=True)[1]) - (
+        mutual_info(a, z) if z.any() else 0.0
+    )
+
+
+def _infomeasure(a, b, states):
+    import infomeasure
+
+    return infomeasure.conditional_mutual_information(
+        a, b, cond=_codes(states), approach="discrete", base=2
+    )
+
+
+def _dit(a, b, states):
+    import dit
+
+    outcomes, counts = np.unique(np.c_[a, b, _codes(states)], axis=0, return_counts=True)
+    distribution = dit.Distribution([tuple(map(int, o)) for o in outcomes], counts / len(a))
+    return dit.multivariate.coinformation(distribution, [[0], [1]], [2])
+
+
+PEERS = {
+    "pyinform": _pyinform,
+    "scikit-learn": _sklearn,
+    "infomeasure": _infomeasure,
+    "dit": _dit,
+}
+
+
+def _greedy(information, a, b, states):
+    """The published search with somebody else's I(A;B|Y_0); returns order and curve."""
+    left, rest, curve = list(range(states.shape[1])), [], []
+    while left:
+        values = [information(a, b, states[:, [*rest, node]]) for node in left]
+        best = next(i for i, value in enumerate(values) if value > max(values) - 1e-9)
+        rest.append(left.pop(best))
+        curve.append(values[best])
+    return rest, np.array(curve)
+
+
+def _seconds(function, repeats):
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _silence_infomeasure():
+    import logging
+
+    logging.getLogger("infomeasure").setLevel(logging.ERROR)
+
+
+def run(quick):
+    """Return the tables as text."""
+    _silence_infomeasure()
+    rows = []
+    for name in ("independent", "low rank"):
+        for n_nodes in (16, 64):
+            a, b, states, _ = make(name, 0, 2000, n_nodes)
+            problem = sort_problem(a, b, states)
+            shrink(problem)
+            seconds = _seconds(lambda p=problem: shrink(p), 5 if quick else 20)
+            evaluations = n_nodes * (n_nodes + 1) / 2
+            rows.append([name, n_nodes, f"{1e9 * seconds / (2000 * evaluations):.2f}"])
+    kernel = markdown(["model", "nodes", "ns per (instance x evaluation)"], rows)
+
+    a, b, states, _ = make("independent", 0, 2000, 16)
+    ours = _seconds(lambda: shrinking_subset_aggregation(a, b, states), 20)
+    result = shrinking_subset_aggregation(a, b, states)
+    curve = result.relay_information[1:] - result.relay_information[0]
+    rows = [["relayestimators", "1", "", ""]]
+    for peer, information in tqdm(PEERS.items(), desc="peers"):
+        start = time.perf_counter()
+        order, theirs = _greedy(information, a, b, states)
+        seconds = time.perf_counter() - start
+        first = information(a, b, states[:, []])
+        difference = np.abs(theirs - first - curve).max()
+        same = "yes" if order == result.order.tolist() else "no"
+        rows.append([peer, f"{seconds / ours:.0f}", same, f"{difference:.0e}"])
+    header = ["library", "time, ours = 1", "same order", "largest difference (bits)"]
+    peers = markdown(header, rows)
+
+    whole = subprocess.run(
+        [sys.executable, "-m", "benchmarks.speed", "quick" if quick else "full"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return (
+        "## Speed\n\nThe published search, n=2000, A and B with 4 values, one thread:\n\n"
+        f"{kernel}\n\nThe same search at 16 nodes with I(A;B|Y_0) of other libraries, in one run:"
+        f"\n\n{peers}\n\n{whole}"
+    )
+
+
+def whole_map(quick):
+    """Time a large relay map in a process of its own, so that its memory can be read."""
+    n, n_timepoints, n_nodes, n_concepts = (500, 10, 16, 2) if quick else (10_000, 100, 64, 10)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, n_concepts, n)
+    said = np.where(rng.random(n) < 0.2, rng.integers(0, n_concepts, n), labels)
+    concepts = np.eye(n_concepts, dtype=int)
+    states = rng.integers(0, 2, (n, n_timepoints, n_nodes), dtype=np.uint8)
+    relay_map(concepts[labels[:100]], concepts[said[:100]], states[:100, :1])  # compiled code loads
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    relay_map(concepts[labels], concepts[said], states, random_state=0, n_jobs=2)
+    seconds = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(
+        f"A relay map of n={n}, {n_timepoints} time steps, {n_nodes} nodes, {n_concepts} concepts "
+        f"with the default method and two workers: {seconds:.0f} s, "
+        f"{(after - before) / 1024**2:.2f} GiB above what it starts with.\n"
+    )
+
+
+if __name__ == "__main__":
+    whole_map(sys.argv[1:] == ["quick"])
