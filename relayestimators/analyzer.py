@@ -68,12 +68,12 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         permutations, 99 if `n_permutations` is 0.
     n_permutations : int, default=0
         Permutations that tell relays from chance, see :func:`relay_map`.
-    n_bootstrap : int, default=0
-        Resamplings for confidence intervals, see :func:`relay_map`.
+    n_resamples : int, default=0
+        Random halves drawn for confidence intervals, see :func:`relay_map`.
     alpha : float, default=0.05
         False discovery rate, level of the test behind "auto", and share outside the intervals.
     random_state : int, RandomState instance or None, default=None
-        Draws contexts, permutations and resamplings. The seed of training is that of
+        Draws contexts, permutations and halves. The seed of training is that of
         `estimator`.
     n_jobs : int, optional
         Joblib workers for the relay map. The result does not depend on it.
@@ -93,7 +93,7 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
     significant_ : ndarray of shape (n_concepts, n_timepoints, n_nodes), bool
         With permutations: beyond chance at a false discovery rate of `alpha` over the map.
     confidence_interval_ : ndarray of shape (2, n_concepts, n_timepoints, n_nodes)
-        With `n_bootstrap`: lower and upper end.
+        With `n_resamples`: lower and upper end.
     ranking_ : ndarray of shape (n_nodes,), int
         1 is the strongest relay, by the mean of the map over concepts and time steps.
     support_ : ndarray of shape (n_nodes,), bool
@@ -167,7 +167,7 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         state="h",
         n_relays=None,
         n_permutations=0,
-        n_bootstrap=0,
+        n_resamples=0,
         alpha=0.05,
         random_state=None,
         n_jobs=None,
@@ -184,7 +184,7 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         self.state = state
         self.n_relays = n_relays
         self.n_permutations = n_permutations
-        self.n_bootstrap = n_bootstrap
+        self.n_resamples = n_resamples
         self.alpha = alpha
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -230,7 +230,7 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
             discretizer.fit_transform(hidden[:, timepoints]),
             method=self.method,
             n_permutations=self.n_permutations or 99 * auto,
-            n_bootstrap=self.n_bootstrap,
+            n_resamples=self.n_resamples,
             alpha=self.alpha,
             random_state=self.random_state,
             n_jobs=self.n_jobs,
@@ -246,6 +246,21 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         self.n_relays_ = max(1, result.n_beyond) if auto else n_relays
         self.support_ = self.ranking_ <= self.n_relays_
         return self
+
+    def __repr__(self, **options):
+        """Return the parameters and, once fitted, what to beware of in the map."""
+        beware = []
+        if hasattr(self, "reliable_"):
+            if not self.reliable_.all():
+                share = f"{(~self.reliable_).mean():.0%}"
+                beware.append(
+                    f"{share} of relay_map_ has fewer than {MIN_COVERAGE} instances per cell"
+                )
+            if self.error_rate_ == 0:
+                beware.append("no errors on these data: decoys cannot be told from relays")
+            if self.in_sample_:
+                beware.append("analysed on the data the net was trained on")
+        return "\n".join([super().__repr__(**options), *(f"# {text}" for text in beware)])
 
     def _keep(self, result):
         """Keep the map and what was asked for with it; forget what an earlier fit had."""

@@ -149,7 +149,7 @@ def test_significance_and_number_of_relays():
     net, X, y = hand_made_net()
     X[:40, 0, 0] *= -1  # a net that errs now and then
     analyzer = RelayAnalyzer(
-        FrozenEstimator(net), n_relays="auto", n_permutations=50, n_bootstrap=50, random_state=0
+        FrozenEstimator(net), n_relays="auto", n_permutations=50, n_resamples=50, random_state=0
     ).fit(X, y)
     assert analyzer.n_relays_ == 4
     assert analyzer.relays().tolist() == analyzer.relays(0).tolist()
@@ -162,7 +162,7 @@ def test_significance_and_number_of_relays():
     low, high = analyzer.confidence_interval_
     assert (low <= high).all()
     assert (low[truth] > 0.2).all()
-    plain = analyzer.set_params(n_relays=3, n_permutations=0, n_bootstrap=0).fit(X, y)
+    plain = analyzer.set_params(n_relays=3, n_permutations=0, n_resamples=0).fit(X, y)
     for name in ("pvalues_", "significant_", "confidence_interval_"):
         assert not hasattr(plain, name)
 
@@ -183,6 +183,19 @@ def test_poor_coverage_is_said_once_and_marked(fitted):
         analyzer = RelayAnalyzer(FrozenEstimator(fitted), method="shrink", n_states=4).fit(X, y)
     assert len(caught) == 1
     assert not analyzer.reliable_.all()
+    share = f"{(~analyzer.reliable_).mean():.0%}"
+    assert f"# {share} of relay_map_ has fewer than 4 instances per cell" in repr(analyzer)
+
+
+def test_repr_says_what_to_beware_of(fitted):
+    X, y = make_panel()
+    analyzer = RelayAnalyzer(FrozenEstimator(fitted), random_state=0)
+    assert "#" not in repr(analyzer)
+    assert "# no errors" in repr(analyzer.fit(X, fitted.predict(X)))
+    erring = np.where(np.arange(60) < 6, "low", y)
+    assert "#" not in repr(analyzer.fit(X, erring))
+    trained = RelayAnalyzer(clone(fitted), random_state=0).fit(X, y)
+    assert "# analysed on the data the net was trained on" in repr(trained)
 
 
 def test_random_state_decides_whatever_the_workers(fitted):

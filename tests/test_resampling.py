@@ -7,7 +7,8 @@ from test_relay import map_problem, planted
 from relayestimators import relay_map
 from relayestimators.relay import METHODS
 from relayestimators.relay._resampling import (
-    basic_interval,
+    half_sample_interval,
+    half_scores,
     n_beyond_chance,
     permutation_pvalues,
 )
@@ -44,11 +45,28 @@ def test_number_of_relays_by_steps():
     assert n_beyond_chance(scores + 20, nulls, 0.05) == 10
 
 
-def test_basic_interval_mirrors_the_draws():
-    draws = np.random.default_rng(0).normal(1.5, 1.0, size=(2000, 1))  # biased by a half
-    low, high = basic_interval(np.array([1.0]), draws, 0.05)
-    assert low[0] == pytest.approx(0.5 - 1.96, abs=0.15)
-    assert high[0] == pytest.approx(0.5 + 1.96, abs=0.15)
+def test_interval_is_as_wide_as_halves_vary():
+    draws = np.random.default_rng(0).normal(7.0, 2.0, size=(5000, 1))
+    low, high = half_sample_interval(np.array([1.0]), draws, 0.05)
+    assert low[0] == pytest.approx(1 - 1.96 * 2, abs=0.1)
+    assert high[0] == pytest.approx(1 + 1.96 * 2, abs=0.1)
+
+
+def test_halves_are_halves_of_those_present():
+    seen = []
+
+    def score(a, b, states, plan):
+        seen.append(states[:, 0])
+        return states.mean(axis=0), None
+
+    states = np.arange(20)[:, None]
+    rows = np.arange(0, 20, 2)
+    shuffles = [np.random.default_rng(k).permutation(20) for k in range(3)]
+    codes = np.zeros(20, dtype=int)
+    assert half_scores(score, codes, codes, states, rows, None, shuffles).shape == (3, 1)
+    for half in seen:
+        assert len(half) == len(set(half)) == 5
+        assert set(half) <= set(rows)
 
 
 def one_step(seed, n, n_nodes):
@@ -81,7 +99,7 @@ def test_nodes_that_only_know_the_input_are_not_relays():
 @pytest.mark.parametrize("method", METHODS)
 def test_resampling_of_every_method_whatever_the_workers(method):
     problem = map_problem(n=60)
-    options = {"method": method, "n_permutations": 4, "n_bootstrap": 4, "random_state": 0}
+    options = {"method": method, "n_permutations": 4, "n_resamples": 4, "random_state": 0}
     one = relay_map(*problem, **options)
     two = relay_map(*problem, n_jobs=2, **options)
     for key in one:
@@ -95,7 +113,7 @@ def test_ended_series_are_left_out_of_permutations_too():
     concept_in, concept_out, states = map_problem()
     states[40:, 2] = 255
     states[:, 3] = 255
-    options = {"n_permutations": 5, "n_bootstrap": 5, "random_state": 0}
+    options = {"n_permutations": 5, "n_resamples": 5, "random_state": 0}
     result = relay_map(concept_in, concept_out, states, **options)
     assert np.isnan(result.pvalues[:, 3]).all()
     assert not result.significant[:, 3].any()
@@ -107,7 +125,8 @@ def test_ended_series_are_left_out_of_permutations_too():
     ("options", "match"),
     [
         ({"n_permutations": -1}, "n_permutations=-1"),
-        ({"n_bootstrap": -1}, "n_bootstrap=-1"),
+        ({"n_resamples": -1}, "n_resamples=-1"),
+        ({"n_resamples": 1}, "n_resamples=1; expected 0, or at least 2"),
         ({"alpha": 1.0}, "alpha=1.0; expected a number between 0 and 1"),
     ],
 )

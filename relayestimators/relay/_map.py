@@ -12,11 +12,11 @@ from .._validation import NO_STATE, check_codes, check_integer, check_states
 from ._definition import MIN_COVERAGE, check_problem
 from ._methods import DEFAULT_METHOD, METHODS, make_plan
 from ._resampling import (
-    basic_interval,
+    half_sample_interval,
+    half_scores,
     n_beyond_chance,
     permutation_pvalues,
     permuted_scores,
-    resampled_scores,
 )
 
 
@@ -135,7 +135,7 @@ def relay_map(
     n_contexts=64,
     context_size=None,
     n_permutations=0,
-    n_bootstrap=0,
+    n_resamples=0,
     alpha=0.05,
     random_state=None,
     n_jobs=None,
@@ -159,11 +159,11 @@ def relay_map(
         Nodes per set; by default decided at every time step by its number of instances.
     n_permutations : int, default=0
         Permutations of A, and as many of B, to tell relays from chance.
-    n_bootstrap : int, default=0
-        Resamplings of the instances for confidence intervals.
+    n_resamples : int, default=0
+        Random halves of the instances drawn for confidence intervals; 0 or at least 2.
     alpha : float, default=0.05
         Level: of false discoveries among significant values, of the test behind `n_beyond`, and
-        outside the confidence intervals.
+        the share outside the confidence intervals.
     random_state : int, RandomState instance or None, default=None
         Draws the sets, permutations and resamplings.
     n_jobs : int, optional
@@ -191,9 +191,9 @@ def relay_map(
             `alpha` over all values of the map (Benjamini-Hochberg).
         n_beyond : int
             With `n_permutations`: size of the smallest set of strongest nodes, by the mean over
-            the map, after which the best of the rest is no better than chance.
+            the map, after which none of the rest is beyond chance, at a family-wise level `alpha`.
         confidence_interval : ndarray of shape (2, n_concepts, n_timepoints, n_nodes)
-            With `n_bootstrap`: lower and upper end.
+            With `n_resamples`: lower and upper end, by repeated half-sampling.
 
     Notes
     -----
@@ -218,13 +218,15 @@ def relay_map(
     states = check_states(states, ndim=3)
     columns_a, columns_b = _check_concept_columns(concept_in, concept_out, len(states))
     check_integer(n_permutations, name="n_permutations", low=0)
-    check_integer(n_bootstrap, name="n_bootstrap", low=0)
+    check_integer(n_resamples, name="n_resamples", low=0)
+    if n_resamples == 1:
+        raise ValueError("n_resamples=1; expected 0, or at least 2 to see how they vary.")
     if not 0 < alpha < 1:
         raise ValueError(f"alpha={alpha!r}; expected a number between 0 and 1.")
     rng = check_random_state(random_state)
     seed = rng.randint(2**31 - 1)
     shuffles = [rng.permutation(len(states)) for _ in range(n_permutations)]
-    samples = [rng.randint(len(states), size=len(states)) for _ in range(n_bootstrap)]
+    samples = [rng.permutation(len(states)) for _ in range(n_resamples)]
     present = ~(states == NO_STATE).any(axis=2)
     n_instances = present.sum(axis=0)
     n_timepoints, n_nodes = states.shape[1:]
@@ -274,8 +276,8 @@ def _step(method, a, b, states, present, plan, shuffles, samples, alpha):
     nulls = permuted_scores(score, a, b, states, rows, plan, shuffles) if shuffles else None
     ends = None
     if samples:
-        draws = resampled_scores(score, a, b, states, present, plan, samples)
-        ends = basic_interval(scores, draws, alpha)
+        draws = half_scores(score, a, b, states, rows, plan, samples)
+        ends = half_sample_interval(scores, draws, alpha)
     return scores, coverage, nulls, ends
 
 

@@ -1,6 +1,7 @@
-"""Relays or chance: permutations of A and of B, the number of relays, bootstrap intervals."""
+"""Relays or chance: permutations of A and of B, the number of relays, confidence intervals."""
 
 import numpy as np
+from scipy.stats import norm
 
 
 def permuted_scores(score, a, b, states, rows, plan, shuffles):
@@ -67,25 +68,20 @@ def n_beyond_chance(scores, nulls, alpha):
     nulls : ndarray of shape (2, n_permutations, n_nodes)
         Scores of the same kind with A, and with B, permuted.
     alpha : float
-        Level.
+        Chance of taking a node too many where none is left to take.
 
     Returns
     -------
     int
-        Nodes are taken from the strongest on, as long as the best of those left exceeds, under
-        permuted A and under permuted B, all but a fraction `alpha` of the best permuted scores of
-        the same nodes (a step-down test of the maximum).
+        Nodes are taken from the strongest on, as long as the smallest p-value among those left,
+        times their number, is at most `alpha` (the test of Bonferroni, in steps as Holm's).
     """
-    standard, null_standard = _standardised(scores, nulls)
-    order = np.argsort(-scores, kind="stable")
-    for taken in range(len(order)):
-        rest = order[taken:]
-        best = standard[:, rest].max(axis=1)
-        highest = null_standard[:, :, rest].max(axis=2)
-        pvalues = (1 + (highest >= best[:, None]).sum(axis=1)) / (1 + highest.shape[1])
-        if pvalues.max() > alpha:
+    pvalues = permutation_pvalues(scores, nulls)[np.argsort(-scores, kind="stable")]
+    for taken in range(len(pvalues)):
+        rest = pvalues[taken:]
+        if rest.min() * len(rest) > alpha:
             return taken
-    return len(order)
+    return len(pvalues)
 
 
 def _standardised(scores, nulls):
@@ -96,8 +92,8 @@ def _standardised(scores, nulls):
     return (scores - mean) / deviation, (nulls - mean[:, None]) / deviation[:, None]
 
 
-def resampled_scores(score, a, b, states, present, plan, samples):
-    """Score instances drawn with replacement.
+def half_scores(score, a, b, states, rows, plan, shuffles):
+    """Score random halves of the instances.
 
     Parameters
     ----------
@@ -107,41 +103,44 @@ def resampled_scores(score, a, b, states, present, plan, samples):
         Codes.
     states : ndarray of shape (n_instances, n_nodes)
         States.
-    present : ndarray of shape (n_instances,), bool
-        Instances that have the time step.
+    rows : ndarray of shape (n_present,)
+        The instances that have the time step.
     plan : ndarray
         Of the method.
-    samples : list of ndarray of shape (n_instances,)
-        Drawn instances.
+    shuffles : list of ndarray of shape (n_instances,)
+        Permutations of all instances; the first half of those present is scored.
 
     Returns
     -------
-    ndarray of shape (n_samples, n_nodes)
-        Samples in which no instance has the time step are left out.
+    ndarray of shape (n_halves, n_nodes)
     """
+    present = np.isin(np.arange(len(states)), rows)
     draws = []
-    for sample in samples:
-        rows = sample[present[sample]]
-        if rows.size:
-            codes = [np.unique(values, return_inverse=True)[1] for values in (a[rows], b[rows])]
-            draws.append(score(*codes, states[rows], plan)[0])
+    for shuffle in shuffles:
+        half = shuffle[present[shuffle]][: max(1, len(rows) // 2)]
+        codes = [np.unique(values, return_inverse=True)[1] for values in (a[half], b[half])]
+        draws.append(score(*codes, states[half], plan)[0])
     return np.array(draws)
 
 
-def basic_interval(scores, draws, alpha):
-    """Return the basic bootstrap interval, which takes the bias of resampling off twice.
+def half_sample_interval(scores, draws, alpha):
+    """Return normal intervals from repeated half-sampling.
+
+    Halves drawn without replacement vary about the whole as much as the whole varies about the
+    truth. Drawing with replacement would not do: doubled instances look like information.
 
     Parameters
     ----------
     scores : ndarray of shape (n_nodes,)
-    draws : ndarray of shape (n_samples, n_nodes)
+    draws : ndarray of shape (n_halves, n_nodes)
+        At least two halves.
     alpha : float
         Share outside.
 
     Returns
     -------
     ndarray of shape (2, n_nodes)
-        Lower and upper end: twice the score less the upper and lower quantile of the draws.
+        Lower and upper end.
     """
-    high, low = np.quantile(draws, [1 - alpha / 2, alpha / 2], axis=0)
-    return np.stack([2 * scores - high, 2 * scores - low])
+    reach = norm.ppf(1 - alpha / 2) * draws.std(axis=0, ddof=1)
+    return np.stack([scores - reach, scores + reach])

@@ -117,17 +117,35 @@ def run(quick):
     header = ["library", "time, ours = 1", "same order", "largest difference (bits)"]
     peers = markdown(header, rows)
 
-    whole = subprocess.run(
-        [sys.executable, "-m", "benchmarks.speed", "quick" if quick else "full"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    whole = _in_new_process("-m", "benchmarks.speed", "quick" if quick else "full")
     return (
         "## Speed\n\nThe published search, n=2000, A and B with 4 values, one thread:\n\n"
         f"{kernel}\n\nThe same search at 16 nodes with I(A;B|Y_0) of other libraries, in one run:"
-        f"\n\n{peers}\n\n{whole}"
+        f"\n\n{peers}\n\n{whole}\n{_start_up()}"
     )
+
+
+def _in_new_process(*arguments):
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def _start_up():
+    """Time of importing, and of a first call, in new processes: minimum of three."""
+    libraries = "import torch, skorch, sklearn.base"
+    call = "relayestimators.relay_map([[0], [1]] * 9, [[0], [1]] * 9, [[[0, 1]], [[1, 1]]] * 9)"
+    snippets = {
+        "torch, skorch and scikit-learn": libraries,
+        "these and relayestimators": f"{libraries}, relayestimators",
+        "a first relay map after that": f"{libraries}, relayestimators; {call}",
+    }
+    _in_new_process("-c", snippets["a first relay map after that"])  # compiled code is on disk now
+    rows = []
+    for what, code in snippets.items():
+        seconds = _seconds(lambda code=code: _in_new_process("-c", code), 3)
+        rows.append([what, f"{seconds:.1f}"])
+    table = markdown(["a new process that imports", "seconds in all"], rows)
+    return f"Start-up, with compiled code cached on disk by an earlier process:\n\n{table}\n"
 
 
 def whole_map(quick):
