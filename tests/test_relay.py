@@ -293,6 +293,9 @@ def test_codes_of_pairs_and_groups():
         assert set(pairs.pairs[0]) == {i, j}
         assert pairs.synergy.argmax() in (32 * i + j, 32 * j + i)
         np.testing.assert_array_equal(pairs.synergy, pairs.synergy.T)
+        assert np.isfinite(pairs.synergy).all()
+        assert pairs.coverage[i, j] == 500 / len({tuple(row) for row in states[:, [i, j]]})
+        np.testing.assert_array_equal(pairs.coverage.diagonal(), 250)
         group = relay_group(a, b, states, 3)
         assert set(group.nodes) == {i, j, k}
         for size in range(4):

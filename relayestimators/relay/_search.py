@@ -26,6 +26,8 @@ def relay_pairs(concept_in, concept_out, states):
             ways; 0 on the diagonal, negative for redundant nodes.
         pairs : ndarray of shape (n_pairs, 2), int
             All pairs of nodes, strongest synergy first.
+        coverage : ndarray of shape (n_nodes, n_nodes)
+            Instances per occupied cell of each pair.
 
     Raises
     ------
@@ -54,20 +56,24 @@ def relay_pairs(concept_in, concept_out, states):
     a, b, states = check_problem(concept_in, concept_out, states)
     n_nodes = _at_least_two(states)
     problem = sort_problem(a, b, states)
-    alone = _passing(problem, np.empty((1, 0), dtype=np.int64))
-    given = np.stack([_passing(problem, np.array([[node]])) for node in range(n_nodes)])
+    alone, cells_alone = _passing(problem, np.empty((1, 0), dtype=np.int64))
+    given, cells = map(
+        np.stack, zip(*(_passing(problem, np.array([[k]])) for k in range(n_nodes)), strict=True)
+    )
     gain = given - alone
     synergy = (gain + gain.T) / 2
     np.fill_diagonal(synergy, 0.0)
+    np.fill_diagonal(cells, cells_alone)
     rows, columns = np.triu_indices(n_nodes, k=1)
     order = np.argsort(-synergy[rows, columns], kind="stable")
-    return Bunch(synergy=synergy, pairs=np.column_stack([rows, columns])[order])
+    pairs = np.column_stack([rows, columns])[order]
+    return Bunch(synergy=synergy, pairs=pairs, coverage=len(a) / cells)
 
 
 def _passing(problem, contexts):
-    """Return min(I(A;Y|S), I(B;Y|S)) of every node for one set S, and 0 for nodes in it."""
-    (_, with_a, with_b, _), _ = context_averages(problem, contexts)
-    return np.nan_to_num(np.minimum(with_a, with_b))
+    """Return min(I(A;Y|S), I(B;Y|S)) of every node for one set S, and its cells; NaN for S."""
+    (_, with_a, with_b, _), cells = context_averages(problem, contexts)
+    return np.minimum(with_a, with_b), cells
 
 
 def relay_group(concept_in, concept_out, states, n_nodes):
