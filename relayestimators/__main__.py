@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from ._validation import check_integer
 from .classifiers import GRUClassifier, LSTMClassifier, RNNClassifier
 from .panels import load_panel
 from .relay import DEFAULT_METHOD, METHODS
@@ -61,9 +62,17 @@ def main(arguments=None):
     int
         Exit status.
     """
-    options = parser().parse_args(arguments)
+    command_line = parser()
+    options = command_line.parse_args(arguments)
+    try:
+        check_integer(options.hidden_size, name="--hidden-size", low=1)
+        check_integer(options.relays, name="--relays", low=1, high=options.hidden_size)
+        check_integer(options.random_sets, name="--random-sets", low=0)
+        options.output.mkdir(parents=True, exist_ok=True)
+        split = load_panel(options.dataset)
+    except (ValueError, OSError) as error:
+        command_line.error(str(error))
     torch.set_num_threads(options.threads)
-    split = load_panel(options.dataset)
     estimators = {
         name: CELLS[name](
             module__hidden_size=options.hidden_size,

@@ -90,7 +90,8 @@ def check_states(states, *, ndim, name="states"):
     Parameters
     ----------
     states : array-like of `ndim` dimensions
-        Whole numbers from 0 to 255.
+        Whole numbers from 0 to 254; in three dimensions also 255 in all nodes where a series has
+        ended.
     ndim : {2, 3}
         2: (n_instances, n_nodes), 3: (n_instances, n_timepoints, n_nodes).
     name : str
@@ -109,10 +110,22 @@ def check_states(states, *, ndim, name="states"):
             whole = states.astype(np.uint8) if states.dtype.kind in "biuf" else None
         if whole is None or not np.array_equal(whole, states):
             raise ValueError(
-                f"{name} must hold whole numbers from 0 to 255, got dtype {states.dtype}"
+                f"{name} must hold whole numbers from 0 to 254, got dtype {states.dtype}"
                 f"{_range(states)}; make states of hidden activations with StateDiscretizer."
             )
         states = whole
+    ended = states == NO_STATE
+    if ndim == 2 and ended.any():
+        raise ValueError(
+            f"{name} holds 255, the mark of a series that has ended, first for instance "
+            f"{int(np.argmax(ended.any(axis=1)))}; leave out the instances without this time step."
+        )
+    if ndim == 3 and (ended.any(axis=2) != ended.all(axis=2)).any():
+        instance, timepoint = np.argwhere(ended.any(axis=2) != ended.all(axis=2))[0]
+        raise ValueError(
+            f"{name} holds 255, the mark of a series that has ended, for some nodes only: first "
+            f"for instance {instance} at time step {timepoint}."
+        )
     return states
 
 

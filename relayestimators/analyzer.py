@@ -4,17 +4,16 @@ Floor 3: scikit-learn and the floors below. The classifier is known only by its 
 ``fit``, ``predict``, ``classes_`` and ``unroll``.
 """
 
-import warnings
-
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import get_tags
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_consistent_length, get_tags
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ._validation import (
     check_choice,
     check_concepts,
+    check_integer,
     check_recurrent,
     check_size,
     check_timepoints,
@@ -27,6 +26,7 @@ from .relay import (
     concept_values,
     relay_map,
     strongest_nodes,
+    unreliable_share,
     warn_if_uncovered,
 )
 
@@ -95,7 +95,8 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
     confidence_interval_ : ndarray of shape (2, n_concepts, n_timepoints, n_nodes)
         With `n_resamples`: lower and upper end.
     ranking_ : ndarray of shape (n_nodes,), int
-        1 is the strongest relay, by the mean of the map over concepts and time steps.
+        1 is the strongest relay, by the mean of the map over concepts and time steps, weighted by
+        the instances that have them.
     support_ : ndarray of shape (n_nodes,), bool
         The chosen nodes, those of rank up to `n_relays`.
     n_relays_ : int
@@ -109,7 +110,8 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
     error_rate_ : float
         Share of the instances the net gets wrong.
     in_sample_ : bool
-        True if the net was trained on the very data analysed; frozen nets count as False.
+        True if the net was trained in this fit, and so on the very data analysed. Of a frozen net
+        it cannot be known; it counts as False.
     estimator_ : classifier
         The fitted classifier.
     discretizer_ : StateDiscretizer
@@ -213,10 +215,12 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         check_choice(self.method, name="method", choices=METHODS)
         check_choice(self.align, name="align", choices=("start", "end"))
         discretizer = StateDiscretizer(self.n_states, strategy=self.strategy)
+        y = column_or_1d(y, warn=True)
         estimator = clone(self.estimator).fit(X, y)
         classes = estimator.classes_
         concepts = check_concepts(self.concepts, len(classes))
         hidden = estimator.unroll(X, layer=self.layer, state=self.state).hidden
+        check_consistent_length(hidden, y)
         if self.align == "end":
             hidden = _align_ends(hidden)
         timepoints = check_timepoints(self.timepoints, hidden.shape[1])
@@ -239,10 +243,11 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         warn_if_uncovered(result.coverage)
         self.estimator_, self.discretizer_ = estimator, discretizer
         self.classes_, self.concepts_, self.timepoints_ = classes, concepts, timepoints
-        self.error_rate_ = float(np.mean(predicted != np.asarray(y)))
+        self.error_rate_ = float(np.mean(predicted != y))
         self.in_sample_ = not isinstance(self.estimator, FrozenEstimator)
         self._keep(result)
-        self.ranking_ = _ranking(_mean_over(result.relay_map, (0, 1)))
+        self.layer_, self.state_ = self.layer, self.state
+        self.ranking_ = _ranking(_mean_score(result.relay_map, result.n_instances))
         self.n_relays_ = max(1, result.n_beyond) if auto else n_relays
         self.support_ = self.ranking_ <= self.n_relays_
         return self
@@ -251,11 +256,9 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         """Return the parameters and, once fitted, what to beware of in the map."""
         beware = []
         if hasattr(self, "reliable_"):
-            if not self.reliable_.all():
-                share = f"{(~self.reliable_).mean():.0%}"
-                beware.append(
-                    f"{share} of relay_map_ has fewer than {MIN_COVERAGE} instances per cell"
-                )
+            if poor := unreliable_share(self.coverage_):
+                few = f"fewer than {MIN_COVERAGE} instances per cell"
+                beware.append(f"{poor:.0%} of relay_map_ has {few}")
             if self.error_rate_ == 0:
                 beware.append("no errors on these data: decoys cannot be told from relays")
             if self.in_sample_:
@@ -287,7 +290,7 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
             bidirectional layer after the first, where they end), columns by node number.
         """
         check_is_fitted(self)
-        final = self.estimator_.unroll(X, layer=self.layer, state=self.state).final
+        final = self.estimator_.unroll(X, layer=self.layer_, state=self.state_).final
         return final[:, self.support_]
 
     def relays(self, concept=None, timepoint=None):
@@ -308,13 +311,12 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If there is no such concept, or the time step was not analysed.
+            If there is no such concept, or the time step was not analysed or has no instance.
         """
         check_is_fitted(self)
-        values = self.relay_map_
+        values, weights = self.relay_map_, self.n_instances_
         if concept is not None:
-            if concept not in range(len(values)):
-                raise ValueError(f"concept={concept!r}; there are concepts 0 to {len(values) - 1}.")
+            check_integer(concept, name="concept", low=0, high=len(values) - 1)
             values = values[concept : concept + 1]
         if timepoint is not None:
             if timepoint not in self.timepoints_:
@@ -322,8 +324,11 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
                     f"timepoint={timepoint!r} was not analysed; those are "
                     f"{self.timepoints_.tolist()}."
                 )
-            values = values[:, self.timepoints_ == timepoint]
-        return strongest_nodes(_mean_over(values, (0, 1)), self.n_relays_)
+            there = self.timepoints_ == timepoint
+            values, weights = values[:, there], weights[there]
+            if not weights.any():
+                raise ValueError(f"timepoint={timepoint!r}: no instance has this time step.")
+        return strongest_nodes(_mean_score(values, weights), self.n_relays_)
 
     def get_support(self, indices=False):
         """Return the chosen nodes, as scikit-learn's feature selectors do.
@@ -380,10 +385,12 @@ def _align_ends(hidden):
     return shifted
 
 
-def _mean_over(values, axis):
-    with warnings.catch_warnings():  # a time step no instance has is NaN and stays so
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nanmean(values, axis=axis)
+def _mean_score(values, n_instances):
+    """Return the mean over concepts and time steps, each step weighted by its instances."""
+    weights = np.broadcast_to(n_instances[:, None], values.shape)
+    known = ~np.isnan(values)
+    total = np.where(known, values * weights, 0.0).sum(axis=(0, 1))
+    return total / np.maximum(np.where(known, weights, 0).sum(axis=(0, 1)), 1)
 
 
 def _ranking(scores):

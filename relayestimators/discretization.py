@@ -20,7 +20,7 @@ class StateDiscretizer(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     n_states : int, default=2
-        Number of states per node, 2 to 255.
+        Number of states per node, 2 to 254.
     strategy : {"quantile", "kmeans", "sign"}, default="quantile"
         Where to cut. "quantile": into equally filled states; with two states this is the split
         at the median. "kmeans": half-way between the centres of one-dimensional k-means.
@@ -74,7 +74,7 @@ class StateDiscretizer(TransformerMixin, BaseEstimator):
         ValueError
             For a wrong shape, infinity, or a parameter that is not allowed.
         """
-        check_integer(self.n_states, name="n_states", low=2, high=255)
+        check_integer(self.n_states, name="n_states", low=2, high=254)
         check_choice(self.strategy, name="strategy", choices=STRATEGIES)
         if self.strategy == "sign" and self.n_states != 2:
             raise ValueError(f"n_states={self.n_states}; strategy='sign' makes 2 states.")
@@ -98,7 +98,8 @@ class StateDiscretizer(TransformerMixin, BaseEstimator):
         Returns
         -------
         states : ndarray of shape (n_instances, n_timepoints, n_nodes), uint8
-            0 to n_states - 1, and 255 where a series has ended.
+            0 to n_states - 1, and 255 where a series has ended, or no series in fit had the time
+            step.
         """
         check_is_fitted(self)
         hidden = _check_hidden(hidden)
@@ -115,6 +116,8 @@ class StateDiscretizer(TransformerMixin, BaseEstimator):
         for cut in np.moveaxis(thresholds, -1, 0):
             states += hidden > cut
         states[np.isnan(hidden)] = NO_STATE
+        unknown = np.isnan(thresholds).any(axis=(1, 2))  # time steps no series in fit had
+        states[:, np.broadcast_to(unknown, n_timepoints)] = NO_STATE
         return states
 
     def __sklearn_tags__(self):

@@ -4,6 +4,7 @@ Floor 5: matplotlib, imported inside, so that the package works without it.
 """
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from ._validation import check_choice
 
@@ -72,6 +73,7 @@ class RelayMapDisplay:
         -------
         RelayMapDisplay
         """
+        check_is_fitted(analyzer)
         check_choice(concept, name="concept", choices=range(len(analyzer.relay_map_)))
         display = cls(
             analyzer.relay_map_[concept],
@@ -99,8 +101,11 @@ class RelayMapDisplay:
         if ax is None:
             _, ax = pyplot.subplots(layout="constrained")
         image = np.asarray(self.relay_map, dtype=float).T
-        options = {"cmap": "viridis", "vmin": 0, "aspect": "auto", "origin": "lower"} | kwargs
-        self.image_ = ax.imshow(image, interpolation="nearest", **options)
+        options = {"cmap": "viridis", "aspect": "auto", "origin": "lower"}
+        options["interpolation"] = "nearest"
+        if "norm" not in kwargs:
+            options["vmin"] = 0
+        self.image_ = ax.imshow(image, **(options | kwargs))
         if self.reliable is not None and not np.all(self.reliable):
             self._hatch(ax)
         self._label(ax, *image.shape)
@@ -131,7 +136,7 @@ class KnockoutDisplay:
     loss : ndarray of shape (n_timepoints,)
         Cost of knocking out the relays from each time step on.
     random_loss : ndarray of shape (n_timepoints, n_random)
-        Cost of knocking out as many random nodes.
+        Cost of knocking out as many random nodes; without draws no band is drawn.
     timepoints : ndarray of shape (n_timepoints,), optional
         Labels of the time axis.
     intact : float, optional
@@ -185,11 +190,13 @@ class KnockoutDisplay:
         if ax is None:
             _, ax = pyplot.subplots(layout="constrained")
         steps = np.arange(len(self.loss)) if self.timepoints is None else self.timepoints
-        low, middle, high = np.quantile(self.random_loss, [0.1, 0.5, 0.9], axis=1)
-        self.band_ = ax.fill_between(
-            steps, low, high, color="0.8", label="random nodes (10-90 %)", linewidth=0
-        )
-        ax.plot(steps, middle, color="0.5", label="random nodes (median)")
+        self.band_ = None
+        if np.size(self.random_loss):
+            low, middle, high = np.quantile(self.random_loss, [0.1, 0.5, 0.9], axis=1)
+            self.band_ = ax.fill_between(
+                steps, low, high, color="0.8", label="random nodes (10-90 %)", linewidth=0
+            )
+            ax.plot(steps, middle, color="0.5", label="random nodes (median)")
         (self.line_,) = ax.plot(steps, self.loss, **({"color": "C3", "label": "relays"} | kwargs))
         if self.intact is not None:
             ax.axhline(self.intact, color="k", linestyle=":", label="all there is to lose")

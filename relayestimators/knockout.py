@@ -110,6 +110,8 @@ class KnockoutTransformer(TransformerMixin, BaseEstimator):
         The nodes.
     values_ : ndarray of shape (n_chosen,) or (n_timepoints, n_chosen)
         What they are held at.
+    window_ : tuple
+        When: first time step, and one after the last or None.
     n_nodes_ : int
         Number of nodes of the layer.
     classes_ : ndarray of shape (n_classes,)
@@ -186,6 +188,7 @@ class KnockoutTransformer(TransformerMixin, BaseEstimator):
         hidden = estimator.unroll(X, layer=self.layer, state=self.state).hidden
         nodes = check_nodes(self.nodes, hidden.shape[2])
         check_window(self.start, self.stop, hidden.shape[1])
+        self.window_, self.layer_, self.state_ = (self.start, self.stop), self.layer, self.state
         self.values_ = knockout_values(self.value, nodes, hidden)
         self.estimator_, self.nodes_, self.n_nodes_ = estimator, nodes, hidden.shape[2]
         self.classes_ = estimator.classes_
@@ -290,10 +293,8 @@ class KnockoutTransformer(TransformerMixin, BaseEstimator):
 
     def _run(self, X):
         check_is_fitted(self)
-        clamp = Clamp(
-            self.nodes_, self.values_, self.start, self.stop, layer=self.layer, state=self.state
-        )
-        return self.estimator_.unroll(X, clamp=clamp, layer=self.layer, state=self.state)
+        clamp = Clamp(self.nodes_, self.values_, *self.window_, self.layer_, self.state_)
+        return self.estimator_.unroll(X, clamp=clamp, layer=self.layer_, state=self.state_)
 
     @property
     def n_features_in_(self):

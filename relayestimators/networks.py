@@ -9,6 +9,7 @@ only reads the module: nothing of it is changed, also when a run fails.
 
 import warnings
 from functools import partial
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
@@ -55,6 +56,12 @@ class Clamp(NamedTuple):
         nodes = torch.as_tensor(self.nodes, dtype=torch.int64, device=X.device)
         values = torch.as_tensor(self.values, dtype=X.dtype, device=X.device)
         stop = X.shape[2] if self.stop is None else self.stop
+        if len(nodes) and self.start >= X.shape[2]:
+            warnings.warn(
+                f"The panel has {X.shape[2]} time steps, so a knockout from step {self.start} on "
+                "changes nothing.",
+                stacklevel=4,
+            )
         if values.ndim == 2 and len(values) < min(stop, X.shape[2]):
             warnings.warn(
                 f"The panel has {X.shape[2]} time steps, the values nodes are held at have "
@@ -245,12 +252,13 @@ class RecurrentNetwork(nn.Module):
         -------
         int
         """
-        if not isinstance(layer, int) or not -self.num_layers <= layer < self.num_layers:
+        number = isinstance(layer, Integral) and not isinstance(layer, bool)
+        if not number or not -self.num_layers <= layer < self.num_layers:
             raise ValueError(
                 f"layer={layer!r}; the network has {self.num_layers} layer(s), allowed are whole "
                 f"numbers from {-self.num_layers} to {self.num_layers - 1}."
             )
-        return layer % self.num_layers
+        return int(layer) % self.num_layers
 
     def check_state(self, state):
         """Refuse a state this cell does not have.

@@ -31,10 +31,9 @@ def study_table(results, *, dataset="data"):
     str
     """
     analyzers = [result.analyzer for result in results.values()]
-    n_relays, n_nodes = analyzers[0].n_relays_, len(analyzers[0].ranking_)
     rows = [row for name, result in results.items() for row in _rows(name, result)]
     lines = [
-        f"Information relays in {dataset}: {n_relays} of {n_nodes} nodes per class and time step",
+        f"Information relays in {dataset}",
         "",
         *_aligned([_HEADER, *rows]),
         "",
@@ -58,6 +57,7 @@ def study_table(results, *, dataset="data"):
 
 _HEADER = [
     "net",
+    "relays of nodes",
     "test accuracy",
     "class",
     "recall",
@@ -76,18 +76,20 @@ def _rows(name, result):
     for concept, label in enumerate(analyzer.classes_):
         own = result.loss[concept, :, concept].mean()
         chance = result.random_loss[concept, :, :, concept].mean(axis=0)
-        low, middle, high = np.quantile(chance, [0.1, 0.5, 0.9])
+        low, middle, high = np.quantile(chance, [0.1, 0.5, 0.9]) if chance.size else [np.nan] * 3
+        accuracy = result.random_accuracy_loss[concept].mean(axis=0)
         yield [
             name if concept == 0 else "",
+            f"{analyzer.n_relays_} of {len(analyzer.ranking_)}" if concept == 0 else "",
             f"{result.accuracy:.3f}" if concept == 0 else "",
             str(label),
             f"{result.recall[concept]:.3f}",
             f"{result.information[concept]:.3f}",
             f"{own:.3f}",
             f"{middle:.3f} [{low:.3f}, {high:.3f}]",
-            f"{(chance < own).mean():.0%}",
+            f"{(chance < own).mean():.0%}" if chance.size else "-",
             f"{result.accuracy_loss[concept].mean():.3f} "
-            f"({np.median(result.random_accuracy_loss[concept].mean(axis=0)):.3f})",
+            f"({np.median(accuracy) if accuracy.size else np.nan:.3f})",
             f"{np.nanmin(analyzer.coverage_[concept]):.1f}",
             " ".join(map(str, result.relays[concept, -1])),
         ]
@@ -147,7 +149,8 @@ def write_study(results, folder, *, settings):
 
 def _as_json(result):
     analyzer = result.analyzer
-    fields = {key: value for key, value in result.items() if key != "analyzer"}
+    fields = {key: value for key, value in result.items() if key not in ("analyzer", "timepoints")}
+    fields["knockout_timepoints"] = result.timepoints
     fitted = ("classes_", "concepts_", "timepoints_", "ranking_", "relay_map_", "coverage_")
     return fields | {name.rstrip("_"): getattr(analyzer, name) for name in fitted}
 
@@ -187,7 +190,7 @@ _KNOCKOUT_COLUMNS += ("accuracy_loss",)
 
 def _knockout_rows(results):
     for name, result in results.items():
-        classes, steps = result.analyzer.classes_, result.analyzer.timepoints_
+        classes, steps = result.analyzer.classes_, result.timepoints
         for (owner, step, measured), loss in np.ndenumerate(result.loss):
             common = (name, classes[owner], steps[step])
             nodes = " ".join(map(str, result.relays[owner, step]))
@@ -217,7 +220,9 @@ def _grid(results, width, height):
 def _draw_maps(results, path):
     figure, axes = _grid(results, 5.0, 3.2)
     for row, (name, result) in zip(axes, results.items(), strict=True):
-        highest = np.nanmax(result.analyzer.relay_map_)
+        analyzer = result.analyzer
+        sound = analyzer.relay_map_[analyzer.reliable_]
+        highest = sound.max() if sound.size else np.nanmax(analyzer.relay_map_)
         for concept, ax in enumerate(row):
             RelayMapDisplay.from_estimator(
                 result.analyzer, concept=concept, ax=ax, vmax=max(highest, 1e-3)
@@ -233,7 +238,7 @@ def _draw_knockouts(results, path):
             KnockoutDisplay(
                 result.loss[concept, :, concept],
                 result.random_loss[concept, :, :, concept],
-                timepoints=result.analyzer.timepoints_,
+                timepoints=result.timepoints,
                 intact=result.information[concept],
             ).plot(ax=ax, legend=False)
             ax.set_title(f"{name}, class {result.analyzer.classes_[concept]}")

@@ -10,8 +10,8 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score, recall_score
 from sklearn.model_selection import train_test_split
-from sklearn.utils import Bunch, check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import Bunch, check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 from tqdm.auto import tqdm
 
 from ._validation import (
@@ -118,8 +118,10 @@ def knockout_specificity(
     check_integer(n_random, name="n_random", low=0)
     classes = estimator.classes_
     table = check_concepts(concepts, len(classes))
+    y = column_or_1d(y, warn=True)
     truth = concept_values(y, classes, table)
     intact = estimator.unroll(X, layer=layer, state=state)
+    check_consistent_length(intact.hidden, y)
     n_timepoints, n_nodes = intact.hidden.shape[1:]
     window = check_window(start, stop, n_timepoints)
     sets = [check_nodes(nodes, n_nodes, name=f"relays[{i}]") for i, nodes in enumerate(relays)]
@@ -139,8 +141,8 @@ def knockout_specificity(
     bar = tqdm(results, total=len(everything), disable=not verbose, desc="knockouts")
     codes = np.array([intact.proba.argmax(axis=1), *bar])
     information = np.array([_information(truth, table[row]) for row in codes])
-    accuracy = (classes[codes] == np.asarray(y)).mean(axis=1)
-    loss = (information[0] - information[1:]).reshape(len(sets), n_random + 1, -1)
+    accuracy = (classes[codes] == y).mean(axis=1)
+    loss = (information[0] - information[1:]).reshape(len(sets), n_random + 1, table.shape[1])
     accuracy_loss = (accuracy[0] - accuracy[1:]).reshape(len(sets), n_random + 1)
     return Bunch(
         information=information[0],
@@ -221,6 +223,9 @@ def relay_study(
             On all test data.
         information : ndarray of shape (n_concepts,)
             Bits: I(A;B) on the second half.
+        timepoints : ndarray of shape (n_timepoints,), int
+            The time steps whose map is reliable throughout (if there is none, those that any
+            instance has); the others are not knocked out.
         relays : ndarray of shape (n_concepts, n_timepoints, n_relays), int
             The sets, strongest node first.
         loss : ndarray of shape (n_concepts, n_timepoints, n_concepts)
@@ -271,7 +276,9 @@ def relay_study(
         results[name] = Bunch(
             analyzer=analyzer,
             accuracy=accuracy_score(y_test, predicted),
-            recall=recall_score(y_test, predicted, labels=net.classes_, average=None),
+            recall=recall_score(
+                y_test, predicted, labels=net.classes_, average=None, zero_division=np.nan
+            ),
             **knockouts,
         )
     return results
@@ -279,7 +286,8 @@ def relay_study(
 
 def _knock_out_over_time(analyzer, X, y, n_random, seed, n_jobs, verbose):
     """Hold the relays of every concept at every time step from that step on."""
-    n_concepts, timepoints = analyzer.concepts_.shape[1], analyzer.timepoints_
+    n_concepts = analyzer.concepts_.shape[1]
+    timepoints = analyzer.timepoints_[_worth_a_knockout(analyzer)]
     relays = np.array([[analyzer.relays(c, t) for t in timepoints] for c in range(n_concepts)])
     tables = [
         knockout_specificity(
@@ -301,4 +309,10 @@ def _knock_out_over_time(analyzer, X, y, n_random, seed, n_jobs, verbose):
         name: np.stack([table[name] for table in tables], axis=1)
         for name in ("loss", "accuracy_loss", "random_loss", "random_accuracy_loss")
     }
-    return Bunch(information=tables[0].information, relays=relays, **losses)
+    return Bunch(information=tables[0].information, timepoints=timepoints, relays=relays, **losses)
+
+
+def _worth_a_knockout(analyzer):
+    """Tell which time steps have a map to rely on; if none has, which have a map at all."""
+    reliable = analyzer.reliable_.all(axis=(0, 2))
+    return reliable if reliable.any() else analyzer.n_instances_ > 0

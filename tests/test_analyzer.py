@@ -117,8 +117,40 @@ def test_timepoints(fitted):
     np.testing.assert_array_equal(chosen.relay_map_, everything.relay_map_[:, [9, 2]])
     with pytest.raises(ValueError, match=r"timepoint=3 was not analysed; those are \[9, 2\]"):
         chosen.relays(timepoint=3)
-    with pytest.raises(ValueError, match="concept=3; there are concepts 0 to 2"):
+    with pytest.raises(ValueError, match="concept=3; expected a whole number from 0 to 2"):
         chosen.relays(concept=3)
+
+
+def test_steps_nobody_has_have_no_relays_and_few_instances_count_little(fitted):
+    X, y = make_panel()
+    X = cut_short(X, np.where(np.arange(60) < 2, 9, 8))
+    with pytest.warns(CoverageWarning):
+        analyzer = RelayAnalyzer(FrozenEstimator(fitted), random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="timepoint=9: no instance has this time step"):
+        analyzer.relays(timepoint=9)
+    weights = analyzer.n_instances_ / analyzer.n_instances_.sum()
+    expected = (np.nan_to_num(analyzer.relay_map_).mean(axis=0) * weights[:, None]).sum(axis=0)
+    assert (np.diff(expected[np.argsort(analyzer.ranking_)]) <= 1e-12).all()
+
+
+def test_what_was_fitted_is_used_whatever_is_set_later(fitted):
+    X, y = make_panel()
+    analyzer = RelayAnalyzer(FrozenEstimator(fitted), random_state=0).fit(X, y)
+    before = analyzer.transform(X)
+    np.testing.assert_array_equal(analyzer.set_params(layer=5, state="c").transform(X), before)
+
+
+def test_labels_that_do_not_fit(fitted):
+    X, y = make_panel()
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[60, 40\]"):
+        RelayAnalyzer(FrozenEstimator(fitted)).fit(X, y[:40])
+
+
+@pytest.mark.parametrize("options", [{"n_permutations": 5}, {"n_relays": "auto"}])
+def test_only_the_default_method_can_be_tested_against_chance(options, fitted):
+    X, y = make_panel()
+    with pytest.raises(ValueError, match="method='contexts'; p-values are right for 'throughput'"):
+        RelayAnalyzer(FrozenEstimator(fitted), method="contexts", **options).fit(X, y)
 
 
 def test_ends_can_be_lined_up(fitted):

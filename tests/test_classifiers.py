@@ -3,12 +3,14 @@
 import copy
 import pickle
 
+import joblib
 import numpy as np
 import pytest
 import torch
 from conftest import CELLS, cut_short, make_panel
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Checkpoint, EarlyStopping, EpochScoring, LRScheduler
 from skorch.dataset import Dataset, ValidSplit
@@ -373,6 +375,31 @@ def test_memory_cells(ragged_panel):
     assert (np.abs(h[seen]) <= np.abs(np.tanh(c[seen])) + 1e-6).all()
     with pytest.raises(ValueError, match="state='c'; allowed for cell='gru'"):
         small("gru", max_epochs=1).fit(X, y).hidden_states(X, state="c")
+
+
+def test_diverged_nets_are_refused(panel):
+    X, y = panel
+    net = small("rnn", module__nonlinearity="relu", lr=1e20, callbacks__gradient_clipping=None)
+    net.fit(X * 1e3, y)
+    with pytest.raises(ValueError, match="NaN or infinity: its training diverged"):
+        net.hidden_states(X * 1e3)
+
+
+def test_seeds_hold_in_threads_too(panel):
+    X, y = panel
+    grid = {"lr": [0.003, 0.01], "module__hidden_size": [4, 8]}
+    scores = []
+    for jobs in (None, 4):
+        with joblib.parallel_config(backend="threading", n_jobs=jobs):
+            search = GridSearchCV(small(module__dropout=0.2), grid, cv=3, scoring="neg_log_loss")
+            scores.append(search.fit(X, y).cv_results_["mean_test_score"])
+    np.testing.assert_array_equal(*scores)
+
+
+def test_read_only_panels(fitted):
+    X, _ = make_panel()
+    X.setflags(write=False)
+    assert fitted.hidden_states(X).shape == (60, 10, 6)
 
 
 def test_batches_do_not_show(fitted, monkeypatch):

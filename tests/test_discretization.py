@@ -80,8 +80,9 @@ def test_ended_series_have_no_state_and_do_not_move_thresholds(strategy):
 def test_steps_nobody_has():
     hidden = hidden_states()
     hidden[:, 2] = np.nan
-    states = StateDiscretizer().fit_transform(hidden)
-    assert (states[:, 2] == 255).all()
+    discretizer = StateDiscretizer().fit(hidden)
+    assert (discretizer.transform(hidden)[:, 2] == 255).all()
+    assert (discretizer.transform(hidden_states())[:, 2] == 255).all()
 
 
 def test_constant_node_has_one_state():
@@ -99,7 +100,7 @@ def test_thresholds_stay_those_of_fit():
 @pytest.mark.parametrize(
     ("parameters", "error", "match"),
     [
-        ({"n_states": 1}, ValueError, "n_states=1; expected a whole number from 2 to 255"),
+        ({"n_states": 1}, ValueError, "n_states=1; expected a whole number from 2 to 254"),
         ({"n_states": 2.0}, TypeError, "n_states=2.0"),
         ({"strategy": "median"}, ValueError, "strategy='median'; allowed are 'quantile'"),
         ({"strategy": "sign", "n_states": 3}, ValueError, "strategy='sign' makes 2 states"),

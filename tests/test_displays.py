@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from conftest import make_panel
 from matplotlib import pyplot
+from matplotlib.colors import PowerNorm
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 from relayestimators import KnockoutDisplay, RelayAnalyzer, RelayMapDisplay
@@ -25,6 +27,11 @@ def test_relay_map_image():
     assert display.ax_.get_ylabel() == "node"
     assert [tick.get_text() for tick in display.ax_.get_xticklabels()] == ["10", "11", "12", "13"]
     assert display.figure_.axes[1].get_ylabel() == "relay information (bits)"
+
+
+def test_image_options_reach_imshow():
+    display = RelayMapDisplay(np.eye(3)).plot(norm=PowerNorm(0.5), interpolation="none")
+    assert isinstance(display.image_.norm, PowerNorm)
 
 
 def test_unreliable_values_are_hatched():
@@ -47,6 +54,8 @@ def test_from_estimator(fitted):
     np.testing.assert_array_equal(display.image_.get_array(), analyzer.relay_map_[2].T)
     with pytest.raises(ValueError, match="concept=3; allowed are 0, 1, 2"):
         RelayMapDisplay.from_estimator(analyzer, concept=3)
+    with pytest.raises(NotFittedError):
+        RelayMapDisplay.from_estimator(RelayAnalyzer(fitted))
 
 
 def test_knockout_lines():
@@ -59,6 +68,7 @@ def test_knockout_lines():
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert "relays" in labels
     assert "all there is to lose" in labels
+    assert KnockoutDisplay(loss, np.empty((3, 0))).plot().band_ is None
     assert KnockoutDisplay(loss, chance).plot(legend=False).ax_.get_legend() is None
 
 

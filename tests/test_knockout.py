@@ -77,6 +77,22 @@ def test_window(fitted):
     assert not np.allclose(hidden[:, 4:, [0, 1, 3]], intact[:, 4:, [0, 1, 3]], atol=1e-4)
 
 
+def test_what_was_fitted_is_used_whatever_is_set_later(fitted):
+    X, y = make_panel()
+    ablated = knockout(fitted, nodes=[2], start=3, stop=7).fit(X, y)
+    before = ablated.predict_proba(X)
+    ablated.set_params(start=-50, stop=-3, layer=4, state="c", nodes=[5], value=9.0)
+    np.testing.assert_array_equal(ablated.predict_proba(X), before)
+
+
+def test_panels_that_end_before_the_window(fitted):
+    X, y = make_panel()
+    ablated = knockout(fitted, nodes=[2], start=6).fit(X, y)
+    with pytest.warns(UserWarning, match="5 time steps, so a knockout from step 6 on changes"):
+        proba = ablated.predict_proba(X[:, :, :5])
+    np.testing.assert_allclose(proba, fitted.predict_proba(X[:, :, :5]), atol=1e-6)
+
+
 def test_outputs(fitted):
     X, y = make_panel()
     X = cut_short(X, 4 + np.arange(60) % 7)

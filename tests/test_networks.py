@@ -272,6 +272,9 @@ def test_bad_layer_and_state():
         network.unroll(X, layer=2)
     with pytest.raises(ValueError, match="state='c'; allowed for cell='gru': 'h'"):
         network.unroll(X, state="c")
+    with pytest.raises(ValueError, match="layer=True"):
+        network.unroll(X, layer=True)
+    assert network.unroll(X, layer=np.int64(1)).hidden.shape == (N, T, 32)
     with pytest.raises(ValueError, match="layer=5"):
         network.unroll(X, clamp=Clamp([0], [0.0], layer=5))
     with pytest.raises(ValueError, match="state='c'"):

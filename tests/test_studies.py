@@ -5,11 +5,12 @@ import json
 
 import numpy as np
 import pytest
-from conftest import make_panel
+from conftest import cut_short, make_panel
 from sklearn.frozen import FrozenEstimator
 from test_analyzer import hand_made_net
 
 from relayestimators import (
+    CoverageWarning,
     GRUClassifier,
     KnockoutTransformer,
     RNNClassifier,
@@ -76,6 +77,36 @@ def test_bad_options(options, error, match, fitted):
         knockout_specificity(fitted, *make_panel(), **options)
 
 
+def test_no_sets_and_no_random_sets(fitted):
+    X, y = make_panel()
+    nothing = knockout_specificity(fitted, X, y, relays=[], n_random=2)
+    assert nothing.loss.shape == (0, 3)
+    assert nothing.random_loss.shape == (0, 2, 3)
+    assert knockout_specificity(fitted, X, y, relays=[[0]], n_random=0).random_loss.shape == (
+        1,
+        0,
+        3,
+    )
+
+
+def test_labels_that_do_not_fit(fitted):
+    X, y = make_panel()
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[60, 40\]"):
+        knockout_specificity(fitted, X, y[:40], relays=[[0]])
+
+
+def test_study_leaves_out_time_steps_too_few_series_have(tmp_path):
+    X, y = make_panel(n_instances=240, n_timepoints=8)
+    X = cut_short(X, np.where(np.arange(240) < 4, 7, 5))  # step 7 nobody has, 5 and 6 four
+    net = RNNClassifier(module__hidden_size=4, max_epochs=2, random_state=0)
+    with pytest.warns(CoverageWarning):
+        results = relay_study({"RNN": net}, X[60:], y[60:], X[:60], y[:60], n_random=0)
+    assert results["RNN"].timepoints.tolist() == [0, 1, 2, 3, 4]
+    assert results["RNN"].relays.shape == (3, 5, 1)
+    assert "nan" in study_table(results)
+    assert len(write_study(results, tmp_path, settings={})) == 6
+
+
 @pytest.fixture(scope="module")
 def study():
     X, y = make_panel(n_instances=240, n_timepoints=4)
@@ -97,6 +128,7 @@ def test_study_has_the_shapes_it_promises(study):
         assert result.random_loss.shape == (3, 4, 3, 3)
         assert result.random_accuracy_loss.shape == (3, 4, 3)
         assert result.analyzer.n_instances_.tolist() == [75] * 4  # half of the test data
+        assert result.timepoints.tolist() == [0, 1, 2, 3]
 
 
 def test_study_knocks_out_the_relays_it_found(study):
@@ -109,7 +141,7 @@ def test_study_knocks_out_the_relays_it_found(study):
 
 def test_table_and_files_say_what_was_measured(study, tmp_path):
     table = study_table(study, dataset="a test")
-    assert "2 of 8 nodes" in table.splitlines()[0]
+    assert "2 of 8" in table
     assert "two classes" not in table
     paths = write_study(study, tmp_path / "deep" / "study", settings={"dataset": "a test"})
     assert [path.name for path in paths] == [
@@ -156,7 +188,7 @@ def test_command_line(tmp_path, capsys):
     arguments += f" --random-sets 2 --output {tmp_path / 'out'}"
     assert main(arguments.split()) == 0
     shown = capsys.readouterr()
-    assert "Information relays in UnitTest: 1 of 4 nodes" in shown.out
+    assert "Information relays in UnitTest" in shown.out
     assert "the same by definition" in shown.out  # two classes
     assert "study" in shown.err  # the progress bar
     settings = json.loads((tmp_path / "out" / "results.json").read_text())["settings"]
@@ -173,3 +205,20 @@ def test_command_line_is_silent_when_asked_and_helps(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["study", "--cells", "CNN"])
     assert "invalid choice: 'CNN'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ("--relays 9 --hidden-size 8", "--relays=9; expected a whole number from 1 to 8"),
+        ("--random-sets -1", "--random-sets=-1; expected a whole number from 0"),
+        ("--output {file}", "File exists"),
+    ],
+)
+def test_command_line_refuses_before_it_works(arguments, match, tmp_path, capsys):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(SystemExit):
+        main(["study", "--dataset", "UnitTest", *arguments.format(file=file).split()])
+    assert match in capsys.readouterr().err
+    assert file.read_text() == "mine"

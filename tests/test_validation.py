@@ -125,10 +125,14 @@ def test_sizes(value, size):
 @pytest.mark.parametrize(
     ("states", "match"),
     [
-        ([[0.5]], "whole numbers from 0 to 255, got dtype float64 with values from 0.5 to 0.5"),
+        ([[0.5]], "whole numbers from 0 to 254, got dtype float64 with values from 0.5 to 0.5"),
         ([[-1]], "with values from -1 to -1"),
         ([[300]], "with values from 300 to 300"),
         ([[np.nan]], "dtype float64"),
+        (
+            [[0, 0], [3, 255]],
+            "holds 255, the mark of a series that has ended.*instance 1",
+        ),
         ([["a"]], "dtype <U1"),
         ([0, 1], r"shape \(2,\); expected \(n_instances, n_nodes\)"),
     ],
@@ -136,6 +140,15 @@ def test_sizes(value, size):
 def test_bad_states(states, match):
     with pytest.raises(ValueError, match=match):
         v.check_states(states, ndim=2)
+
+
+def test_series_end_for_all_nodes_at_once():
+    states = np.zeros((3, 4, 2), dtype=np.uint8)
+    states[1, 2:] = 255
+    np.testing.assert_array_equal(v.check_states(states, ndim=3), states)
+    states[2, 3, 0] = 255
+    with pytest.raises(ValueError, match="some nodes only: first for instance 2 at time step 3"):
+        v.check_states(states, ndim=3)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Mapping
 from contextlib import contextmanager
+from threading import RLock
 
 import numpy as np
 import torch
@@ -18,6 +19,9 @@ from torch import nn
 from .._validation import check_panel
 from ..panels import MULTIINDEX_ADVICE, is_multiindex, is_nested, panel_to_tensor
 
+# torch has one random generator for all threads, and its data loaders draw from it even to
+# predict, so nets take turns: otherwise seeds would not hold under joblib's threading backend.
+_GENERATOR = RLock()
 _BATCH = 1024  # instances per run of the step engine; bounds memory, not the result
 
 
@@ -288,6 +292,7 @@ class RecurrentClassifier(NeuralNetClassifier):
     def _training(self, *, restart):
         """Within skorch's training: coded labels, and a random generator of our own."""
         self._coding = True
+        _GENERATOR.acquire()
         try:
             if self.random_state is None:
                 yield
@@ -302,6 +307,7 @@ class RecurrentClassifier(NeuralNetClassifier):
                 yield
                 self._generator_state = torch.get_rng_state()
         finally:
+            _GENERATOR.release()
             del self._coding
 
     def fit(self, X, y=None, **fit_params):
@@ -374,11 +380,13 @@ class RecurrentClassifier(NeuralNetClassifier):
         ndarray of shape (n_instances, n_classes)
             Columns in the order of ``classes_``.
         """
-        if not self._coding:
-            check_is_fitted(self)
-            if not _is_skorch_data(X):
-                X = self._check_X(X)
-        return super().predict_proba(X)
+        if self._coding:  # called by a callback, in the middle of training
+            return super().predict_proba(X)
+        check_is_fitted(self)
+        if not _is_skorch_data(X):
+            X = self._check_X(X)
+        with _GENERATOR, torch.random.fork_rng(devices=[]):
+            return super().predict_proba(X)
 
     def predict(self, X):
         """Return the most probable label.
@@ -444,7 +452,7 @@ class RecurrentClassifier(NeuralNetClassifier):
                 States after the last step of each series (the first, for backward nodes).
         """
         check_is_fitted(self)
-        panel = self._check_X(X)
+        panel = np.require(self._check_X(X), requirements="W")  # torch warns of read-only memory
         if not hasattr(self.module_, "unroll"):
             raise TypeError(
                 f"module {type(self.module_).__name__} has no method unroll(X, *, clamp, layer, "
@@ -460,6 +468,11 @@ class RecurrentClassifier(NeuralNetClassifier):
             for i in range(0, len(panel), _BATCH)
         ]
         output, hidden, final = (torch.cat(parts) for parts in zip(*runs, strict=True))
+        if not (torch.isfinite(output).all() and torch.isfinite(final).all()):
+            raise ValueError(
+                "The network puts out NaN or infinity: its training diverged. Train again with a "
+                "smaller lr, or with gradients clipped."
+            )
         proba = self._get_predict_nonlinearity()(output)
         return Bunch(
             logits=to_numpy(output),

@@ -10,6 +10,7 @@ from ._map import (
     relay_map,
     relay_scores,
     strongest_nodes,
+    unreliable_share,
     warn_if_uncovered,
 )
 from ._methods import DEFAULT_METHOD, METHODS, default_context_size, draw_contexts
@@ -30,5 +31,6 @@ __all__ = [
     "relay_scores",
     "shrinking_subset_aggregation",
     "strongest_nodes",
+    "unreliable_share",
     "warn_if_uncovered",
 ]

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from .._validation import NO_STATE, check_codes, check_integer, check_states
 from ._definition import MIN_COVERAGE, check_problem
-from ._methods import DEFAULT_METHOD, METHODS, make_plan
+from ._methods import DEFAULT_METHOD, METHODS, TESTABLE, make_plan
 from ._resampling import (
     half_sample_interval,
     half_scores,
@@ -158,7 +158,8 @@ def relay_map(
     context_size : int, optional
         Nodes per set; by default decided at every time step by its number of instances.
     n_permutations : int, default=0
-        Permutations of A, and as many of B, to tell relays from chance.
+        Permutations of A, and as many of B, to tell relays from chance; with
+        ``method="throughput"`` only.
     n_resamples : int, default=0
         Random halves of the instances drawn for confidence intervals; 0 or at least 2.
     alpha : float, default=0.05
@@ -191,7 +192,8 @@ def relay_map(
             `alpha` over all values of the map (Benjamini-Hochberg).
         n_beyond : int
             With `n_permutations`: size of the smallest set of strongest nodes, by the mean over
-            the map, after which none of the rest is beyond chance, at a family-wise level `alpha`.
+            concepts, time steps and their instances, after which none of the rest is beyond
+            chance, at a family-wise level `alpha`.
         confidence_interval : ndarray of shape (2, n_concepts, n_timepoints, n_nodes)
             With `n_resamples`: lower and upper end, by repeated half-sampling.
 
@@ -221,6 +223,12 @@ def relay_map(
     check_integer(n_resamples, name="n_resamples", low=0)
     if n_resamples == 1:
         raise ValueError("n_resamples=1; expected 0, or at least 2 to see how they vary.")
+    if n_permutations and method not in TESTABLE:
+        raise ValueError(
+            f"n_permutations={n_permutations} with method={method!r}; p-values are right for "
+            f"{', '.join(map(repr, TESTABLE))} only: permuting A or B also takes away I(A;B), "
+            "which is part of the other scores, so that noise would look like relays."
+        )
     if not 0 < alpha < 1:
         raise ValueError(f"alpha={alpha!r}; expected a number between 0 and 1.")
     rng = check_random_state(random_state)
@@ -295,13 +303,13 @@ def _gather(steps, shape, n_instances, shuffles, samples, alpha):
         maps["relay_map"][where], maps["coverage"][where] = scores, coverage
         if shuffles:
             maps["pvalues"][where] = permutation_pvalues(scores, nulls)
-            null_sum += nulls
+            null_sum += nulls * n_instances[where[1]]
         if samples:
             interval[:, *where] = ends
     result = Bunch(**maps, n_instances=n_instances)
     if shuffles:
         result.significant = _significant(result.pvalues, alpha)
-        total = np.nansum(result.relay_map, axis=(0, 1))
+        total = np.nansum(result.relay_map * n_instances[:, None], axis=(0, 1))
         result.n_beyond = n_beyond_chance(total, null_sum, alpha)
     if samples:
         result.confidence_interval = interval
@@ -360,6 +368,22 @@ def strongest_nodes(scores, n_nodes=None):
     return np.argsort(-np.asarray(scores), kind="stable")[:n_nodes]
 
 
+def unreliable_share(coverage):
+    """Return the share of values with too few instances per cell, of those that have any.
+
+    Parameters
+    ----------
+    coverage : ndarray
+        Instances per occupied cell; NaN where there is no instance.
+
+    Returns
+    -------
+    float
+    """
+    known = coverage[~np.isnan(coverage)]
+    return float((known < MIN_COVERAGE).mean()) if known.size else 0.0
+
+
 def warn_if_uncovered(coverage):
     """Warn once if any value of a relay map rests on too few instances per cell.
 
@@ -368,10 +392,10 @@ def warn_if_uncovered(coverage):
     coverage : ndarray
         Instances per occupied cell behind each value.
     """
-    poor = coverage < MIN_COVERAGE
-    if poor.any():
+    poor = unreliable_share(coverage)
+    if poor:
         warnings.warn(
-            f"{poor.mean():.0%} of the relay map rests on fewer than {MIN_COVERAGE} instances per "
+            f"{poor:.0%} of the relay map rests on fewer than {MIN_COVERAGE} instances per "
             "occupied cell and says little there (see coverage_); use more instances, fewer "
             "states, or another method.",
             CoverageWarning,

@@ -198,6 +198,9 @@ def _explained(with_concepts, covariance, concept):
     return np.einsum("ij,ij->j", shared, np.linalg.solve(covariance, shared))
 
 
+#: Methods whose scores permuted A and B bring to what they are for noise.
+TESTABLE = ("throughput",)
+
 #: What `method` may be.
 METHODS = {
     "throughput": _throughput,
