@@ -140,6 +140,7 @@ def test_seed_decides_and_global_state_is_left_alone(panel):
     torch.manual_seed(7)
     generator = torch.get_rng_state()
     one, two, other = small().fit(X, y), small().fit(X, y), small(random_state=1).fit(X, y)
+    one.predict(X), one.hidden_states(X)
     assert torch.equal(generator, torch.get_rng_state())
     assert same_weights(weights(one), weights(two))
     assert not same_weights(weights(one), weights(other))
