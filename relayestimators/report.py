@@ -40,11 +40,11 @@ def study_table(results, *, dataset="data"):
         "I(A;B)    bits the prediction holds about the class, in the half of the test data that",
         "          was not used to find relays",
         "relays    bits lost when the relays of the class at step t are held at their mean from t",
-        "          on; mean over all t",
+        "          on; mean over all t that at least half of the series have",
         "random    the same for random sets of as many nodes: median, and 10 to 90 % of sets",
         "beats     share of the random sets that cost less than the relays",
         "accuracy  lost with the relays, and (median) with the random sets",
-        "coverage  fewest instances per cell behind a value of the relay map; below 4: unreliable",
+        "coverage  fewest instances per cell behind the relay map at these t; below 4: unreliable",
     ]
     if len(analyzers[0].classes_) == 2:
         lines += [
@@ -73,6 +73,7 @@ _HEADER = [
 
 def _rows(name, result):
     analyzer = result.analyzer
+    knocked_out = np.isin(analyzer.timepoints_, result.timepoints)
     for concept, label in enumerate(analyzer.classes_):
         own = result.loss[concept, :, concept].mean()
         chance = result.random_loss[concept, :, :, concept].mean(axis=0)
@@ -90,7 +91,7 @@ def _rows(name, result):
             f"{(chance < own).mean():.0%}" if chance.size else "-",
             f"{result.accuracy_loss[concept].mean():.3f} "
             f"({np.median(accuracy) if accuracy.size else np.nan:.3f})",
-            f"{np.nanmin(analyzer.coverage_[concept]):.1f}",
+            f"{np.nanmin(analyzer.coverage_[concept][knocked_out]):.1f}",
             " ".join(map(str, result.relays[concept, -1])),
         ]
 

@@ -224,8 +224,8 @@ def relay_study(
         information : ndarray of shape (n_concepts,)
             Bits: I(A;B) on the second half.
         timepoints : ndarray of shape (n_timepoints,), int
-            The time steps whose map is reliable throughout (if there is none, those that any
-            instance has); the others are not knocked out.
+            The time steps at least half of the series have, and whose map is reliable throughout if
+            there are such; relays of others are not knocked out.
         relays : ndarray of shape (n_concepts, n_timepoints, n_relays), int
             The sets, strongest node first.
         loss : ndarray of shape (n_concepts, n_timepoints, n_concepts)
@@ -313,6 +313,7 @@ def _knock_out_over_time(analyzer, X, y, n_random, seed, n_jobs, verbose):
 
 
 def _worth_a_knockout(analyzer):
-    """Tell which time steps have a map to rely on; if none has, which have a map at all."""
-    reliable = analyzer.reliable_.all(axis=(0, 2))
-    return reliable if reliable.any() else analyzer.n_instances_ > 0
+    """Tell which time steps most series have, and of these, if any, which have a map to rely on."""
+    common = 2 * analyzer.n_instances_ >= analyzer.n_instances_.max()
+    reliable = common & analyzer.reliable_.all(axis=(0, 2))
+    return reliable if reliable.any() else common
