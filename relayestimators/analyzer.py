@@ -18,11 +18,11 @@ from ._validation import (
     check_size,
     check_timepoints,
 )
-from .discretization import StateDiscretizer
+from .discretization import StateDiscretizer, check_discretization
 from .relay import (
     DEFAULT_METHOD,
-    METHODS,
     MIN_COVERAGE,
+    check_map_options,
     concept_values,
     relay_map,
     strongest_nodes,
@@ -212,9 +212,11 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
             If part of the map rests on fewer than four instances per occupied cell.
         """
         check_recurrent(self.estimator)
-        check_choice(self.method, name="method", choices=METHODS)
+        auto = isinstance(self.n_relays, str) and self.n_relays == "auto"
+        n_permutations = self.n_permutations or 99 * auto
+        check_map_options(self.method, n_permutations, self.n_resamples, self.alpha)
+        check_discretization(self.n_states, self.strategy)
         check_choice(self.align, name="align", choices=("start", "end"))
-        discretizer = StateDiscretizer(self.n_states, strategy=self.strategy)
         y = column_or_1d(y, warn=True)
         estimator = clone(self.estimator).fit(X, y)
         classes = estimator.classes_
@@ -224,16 +226,15 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         if self.align == "end":
             hidden = _align_ends(hidden)
         timepoints = check_timepoints(self.timepoints, hidden.shape[1])
-        n_nodes = hidden.shape[2]
-        auto = isinstance(self.n_relays, str) and self.n_relays == "auto"
-        n_relays = None if auto else check_size(self.n_relays, n_nodes, name="n_relays")
+        n_relays = None if auto else check_size(self.n_relays, hidden.shape[2], name="n_relays")
+        discretizer = StateDiscretizer(self.n_states, strategy=self.strategy)
         predicted = estimator.predict(X)
         result = relay_map(
             concept_values(y, classes, concepts),
             concept_values(predicted, classes, concepts),
             discretizer.fit_transform(hidden[:, timepoints]),
             method=self.method,
-            n_permutations=self.n_permutations or 99 * auto,
+            n_permutations=n_permutations,
             n_resamples=self.n_resamples,
             alpha=self.alpha,
             random_state=self.random_state,

@@ -74,10 +74,7 @@ class StateDiscretizer(TransformerMixin, BaseEstimator):
         ValueError
             For a wrong shape, infinity, or a parameter that is not allowed.
         """
-        check_integer(self.n_states, name="n_states", low=2, high=254)
-        check_choice(self.strategy, name="strategy", choices=STRATEGIES)
-        if self.strategy == "sign" and self.n_states != 2:
-            raise ValueError(f"n_states={self.n_states}; strategy='sign' makes 2 states.")
+        check_discretization(self.n_states, self.strategy)
         hidden = _check_hidden(hidden)
         n_timepoints, n_nodes = hidden.shape[1:]
         if not self.per_timepoint:
@@ -127,6 +124,20 @@ class StateDiscretizer(TransformerMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def check_discretization(n_states, strategy):
+    """Refuse parameters a StateDiscretizer does not take.
+
+    Parameters
+    ----------
+    n_states : int
+    strategy : str
+    """
+    check_integer(n_states, name="n_states", low=2, high=254)
+    check_choice(strategy, name="strategy", choices=STRATEGIES)
+    if strategy == "sign" and n_states != 2:
+        raise ValueError(f"n_states={n_states}; strategy='sign' makes 2 states.")
 
 
 def _check_hidden(hidden):

@@ -262,6 +262,24 @@ def test_bad_parameters_leave_a_fitted_analyzer_as_it_was(parameters, error, mat
     assert analyzer.relay_map_ is before
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "best"},
+        {"method": "contexts", "n_permutations": 9},
+        {"n_states": 1},
+        {"strategy": "median"},
+        {"alpha": 2},
+        {"n_resamples": 1},
+        {"align": "middle"},
+    ],
+)
+def test_bad_parameters_are_refused_before_a_net_is_trained(options, monkeypatch):
+    monkeypatch.setattr(RNNClassifier, "fit", lambda *args: pytest.fail("trained"))
+    with pytest.raises(ValueError, match=f"{[*options][-1]}="):
+        RelayAnalyzer(RNNClassifier(), **options).fit(*make_panel())
+
+
 def test_only_recurrent_classifiers():
     with pytest.raises(TypeError, match="LogisticRegression.* has no hidden states"):
         RelayAnalyzer(LogisticRegression()).fit(*make_panel())

@@ -87,7 +87,7 @@ def test_planted_relays_are_significant_and_counted():
 
 
 def test_nodes_that_only_know_the_input_are_not_relays():
-    """Without B in play: what the obvious permutation test gets wrong every time."""
+    """Two nodes encode A, B is independent of it: there is nothing to relay."""
     hits = 0
     for seed in range(20):
         a, _, states, _ = one_step(seed, 500, 16)

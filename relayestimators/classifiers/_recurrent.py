@@ -291,24 +291,28 @@ class RecurrentClassifier(NeuralNetClassifier):
     @contextmanager
     def _training(self, *, restart):
         """Within skorch's training: coded labels, and a random generator of our own."""
-        self._coding = True
-        _GENERATOR.acquire()
-        try:
-            if self.random_state is None:
-                yield
-                return
-            devices = [self.device] if "cuda" in str(self.device) else []
-            with torch.random.fork_rng(devices=devices):
-                if restart or not hasattr(self, "_generator_state"):
-                    seed = check_random_state(self.random_state).randint(2**31 - 1)
-                    torch.manual_seed(seed)
-                else:
-                    torch.set_rng_state(self._generator_state)
-                yield
-                self._generator_state = torch.get_rng_state()
-        finally:
-            _GENERATOR.release()
-            del self._coding
+        with _GENERATOR:
+            self._coding = True
+            try:
+                with self._seeded(restart):
+                    yield
+            finally:
+                del self._coding
+
+    @contextmanager
+    def _seeded(self, restart):
+        """Within: torch's generator as `random_state` wants it; after: as it was before."""
+        if self.random_state is None:
+            yield
+            return
+        devices = [self.device] if "cuda" in str(self.device) else []
+        with torch.random.fork_rng(devices=devices):
+            if restart or not hasattr(self, "_generator_state"):
+                torch.manual_seed(check_random_state(self.random_state).randint(2**31 - 1))
+            else:
+                torch.set_rng_state(self._generator_state)
+            yield
+            self._generator_state = torch.get_rng_state()
 
     def fit(self, X, y=None, **fit_params):
         """Train the net from new weights (or go on, with ``warm_start=True``).

@@ -6,6 +6,7 @@ Floor 1: functions on arrays, on top of `information` and `counting`.
 from ._definition import MIN_COVERAGE, relay_information, shrinking_subset_aggregation
 from ._map import (
     CoverageWarning,
+    check_map_options,
     concept_values,
     relay_map,
     relay_scores,
@@ -21,6 +22,7 @@ __all__ = [
     "METHODS",
     "MIN_COVERAGE",
     "CoverageWarning",
+    "check_map_options",
     "concept_values",
     "default_context_size",
     "draw_contexts",

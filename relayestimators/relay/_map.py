@@ -8,7 +8,7 @@ from scipy.stats import false_discovery_control
 from sklearn.utils import Bunch, check_random_state
 from tqdm.auto import tqdm
 
-from .._validation import NO_STATE, check_codes, check_integer, check_states
+from .._validation import NO_STATE, check_choice, check_codes, check_integer, check_states
 from ._definition import MIN_COVERAGE, check_problem
 from ._methods import DEFAULT_METHOD, METHODS, TESTABLE, make_plan
 from ._resampling import (
@@ -17,6 +17,7 @@ from ._resampling import (
     n_beyond_chance,
     permutation_pvalues,
     permuted_scores,
+    recoded,
 )
 
 
@@ -199,7 +200,7 @@ def relay_map(
 
     Notes
     -----
-    A node that encodes A but is not heard differs from chance when A, or the states, are
+    A node that encodes A but is not heard may differ from chance when A, or the states, are
     permuted, and one that drives B without knowing A when B is; a relay must differ under both.
     p-values count permuted scores of all nodes of the same concept and time step, each less the
     mean and in units of the standard deviation of its node.
@@ -219,18 +220,7 @@ def relay_map(
     """
     states = check_states(states, ndim=3)
     columns_a, columns_b = _check_concept_columns(concept_in, concept_out, len(states))
-    check_integer(n_permutations, name="n_permutations", low=0)
-    check_integer(n_resamples, name="n_resamples", low=0)
-    if n_resamples == 1:
-        raise ValueError("n_resamples=1; expected 0, or at least 2 to see how they vary.")
-    if n_permutations and method not in TESTABLE:
-        raise ValueError(
-            f"n_permutations={n_permutations} with method={method!r}; p-values are right for "
-            f"{', '.join(map(repr, TESTABLE))} only: permuting A or B also takes away I(A;B), "
-            "which is part of the other scores, so that noise would look like relays."
-        )
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha={alpha!r}; expected a number between 0 and 1.")
+    check_map_options(method, n_permutations, n_resamples, alpha)
     rng = check_random_state(random_state)
     seed = rng.randint(2**31 - 1)
     shuffles = [rng.permutation(len(states)) for _ in range(n_permutations)]
@@ -274,13 +264,37 @@ def relay_map(
     )
 
 
+def check_map_options(method, n_permutations, n_resamples, alpha):
+    """Refuse options of a relay map that are not allowed, before any work is done.
+
+    Parameters
+    ----------
+    method : str
+    n_permutations, n_resamples : int
+    alpha : float
+    """
+    check_choice(method, name="method", choices=METHODS)
+    check_integer(n_permutations, name="n_permutations", low=0)
+    check_integer(n_resamples, name="n_resamples", low=0)
+    if n_resamples == 1:
+        raise ValueError("n_resamples=1; expected 0, or at least 2 to see how they vary.")
+    if n_permutations and method not in TESTABLE:
+        raise ValueError(
+            f"n_permutations={n_permutations} with method={method!r}; p-values are right for "
+            f"{', '.join(map(repr, TESTABLE))} only: permuting A or B also takes away I(A;B), "
+            "which is part of the other scores, so that noise would look like relays."
+        )
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha={alpha!r}; expected a number between 0 and 1.")
+
+
 def _step(method, a, b, states, present, plan, shuffles, samples, alpha):
     """Score one concept at one time step; with what permutations and resampling say of it."""
     score = METHODS[method]
     if not present.any():
         return None
     rows = np.flatnonzero(present)
-    scores, coverage = score(*_codes(a[rows], b[rows]), states[rows], plan)
+    scores, coverage = score(*recoded(a[rows], b[rows]), states[rows], plan)
     nulls = permuted_scores(score, a, b, states, rows, plan, shuffles) if shuffles else None
     ends = None
     if samples:
@@ -408,11 +422,6 @@ def warn_if_uncovered(coverage):
 
 def _n_states(states):
     return max(int(states.max(initial=0)) + 1, 2)
-
-
-def _codes(*columns):
-    """Return columns of codes without gaps."""
-    return [np.unique(codes, return_inverse=True)[1] for codes in columns]
 
 
 def _check_concept_columns(concept_in, concept_out, n_instances):

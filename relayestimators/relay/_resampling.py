@@ -4,6 +4,20 @@ import numpy as np
 from scipy.stats import norm
 
 
+def recoded(*columns):
+    """Return columns of codes without the gaps that leaving out instances makes.
+
+    Parameters
+    ----------
+    *columns : ndarray of shape (n_instances,)
+
+    Returns
+    -------
+    list of ndarray of shape (n_instances,)
+    """
+    return [np.unique(codes, return_inverse=True)[1] for codes in columns]
+
+
 def permuted_scores(score, a, b, states, rows, plan, shuffles):
     """Score with A, and then with B, permuted over instances.
 
@@ -31,8 +45,7 @@ def permuted_scores(score, a, b, states, rows, plan, shuffles):
     nulls = []
     for shuffle in shuffles:
         for x, y in ((a[shuffle][rows], b[rows]), (a[rows], b[shuffle][rows])):
-            codes = [np.unique(values, return_inverse=True)[1] for values in (x, y)]
-            nulls.append(score(*codes, states, plan)[0])
+            nulls.append(score(*recoded(x, y), states, plan)[0])
     return np.array(nulls).reshape(len(shuffles), 2, -1).swapaxes(0, 1)
 
 
@@ -118,8 +131,7 @@ def half_scores(score, a, b, states, rows, plan, shuffles):
     draws = []
     for shuffle in shuffles:
         half = shuffle[present[shuffle]][: max(1, len(rows) // 2)]
-        codes = [np.unique(values, return_inverse=True)[1] for values in (a[half], b[half])]
-        draws.append(score(*codes, states[half], plan)[0])
+        draws.append(score(*recoded(a[half], b[half]), states[half], plan)[0])
     return np.array(draws)
 
 
