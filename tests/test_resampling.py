@@ -6,12 +6,13 @@ from test_relay import map_problem, planted
 
 from relayestimators import relay_map
 from relayestimators.relay import METHODS
-from relayestimators.relay._methods import TESTABLE
+from relayestimators.relay._methods import TESTABLE, make_plan
 from relayestimators.relay._resampling import (
     half_sample_interval,
     half_scores,
     n_beyond_chance,
     permutation_pvalues,
+    permuted_scores,
 )
 
 
@@ -84,6 +85,23 @@ def test_planted_relays_are_significant_and_counted():
         assert result.significant.sum() <= 4
         counted.append(result.n_beyond)
     assert np.median(counted) == 2
+
+
+def test_why_other_methods_refuse():
+    """Coins in a good net: permuting A takes I(A;B) away, and every coin looks like a relay."""
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 2, 200)
+    b = a ^ (rng.random(200) < 0.1)
+    states = rng.integers(0, 2, (200, 16)).astype(np.uint8)
+    shuffles = [rng.permutation(200) for _ in range(39)]
+    shares = {}
+    for method in ("contexts", "throughput"):
+        plan = make_plan(method, 200, 16, 2, 2, 64, None, 0)
+        nulls = permuted_scores(METHODS[method], a, b, states, np.arange(200), plan, shuffles)
+        scores, _ = METHODS[method](a, b, states, plan)
+        shares[method] = (permutation_pvalues(scores, nulls) <= 0.05).mean()
+    assert shares["contexts"] > 0.9
+    assert shares["throughput"] < 0.2
 
 
 def test_nodes_that_only_know_the_input_are_not_relays():
