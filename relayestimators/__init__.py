@@ -13,7 +13,7 @@ from .composition import compose_networks
 from .discretization import StateDiscretizer
 from .displays import KnockoutDisplay, RelayMapDisplay
 from .knockout import KnockoutTransformer
-from .networks import RecurrentNetwork
+from .networks import Clamp, RecurrentNetwork
 from .panels import PanelToTensor, load_panel, panel_to_tensor
 from .relay import (
     CoverageWarning,
@@ -29,6 +29,7 @@ from .studies import knockout_specificity, relay_study
 __version__ = version("relayestimators")
 
 __all__ = [
+    "Clamp",
     "CoverageWarning",
     "GRUClassifier",
     "KnockoutDisplay",

@@ -10,8 +10,8 @@ from numbers import Real
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.metrics import accuracy_score
-from sklearn.utils import get_tags
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_random_state, get_tags
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ._validation import check_choice, check_nodes, check_recurrent, check_window
 from .networks import Clamp
@@ -20,13 +20,15 @@ OUTPUTS = ("hidden", "logits", "proba")
 
 
 def knockout_values(value, nodes, hidden):
-    """Return what nodes are held at.
+    """Return what nodes are held at, or what that is drawn from, as the intact net has it.
 
     Parameters
     ----------
-    value : {"zero", "mean"}, float or array-like
-        "zero"; "mean", over instances at every time step of the intact net; one number for all;
-        an array of shape (n_chosen,) or (n_timepoints, n_chosen).
+    value : {"zero", "mean", "resample", "noise"}, float or array-like
+        "zero"; "mean", over instances at every time step of the intact net; "resample", the
+        trajectory of another instance; "noise", Gaussian with the mean and the standard
+        deviation over instances at every time step; one number for all; an array of shape
+        (n_chosen,) or (n_timepoints, n_chosen).
     nodes : ndarray of shape (n_chosen,)
         The nodes, checked.
     hidden : ndarray of shape (n_instances, n_timepoints, n_nodes)
@@ -34,7 +36,10 @@ def knockout_values(value, nodes, hidden):
 
     Returns
     -------
-    ndarray of shape (n_chosen,) or (n_timepoints, n_chosen), float32
+    ndarray of float32
+        The values, shape (n_chosen,) or (n_timepoints, n_chosen). For "resample" the trajectories
+        to draw from, (n_instances, n_timepoints, n_chosen); where a series has ended its last
+        state goes on. For "noise" mean and standard deviation, (2, n_timepoints, n_chosen).
 
     Raises
     ------
@@ -43,20 +48,13 @@ def knockout_values(value, nodes, hidden):
     """
     n_timepoints = hidden.shape[1]
     allowed = (
-        f"'zero', 'mean', a number, or finite numbers of shape ({len(nodes)},) or "
+        f"{', '.join(map(repr, VALUES))}, a number, or finite numbers of shape ({len(nodes)},) or "
         f"({n_timepoints}, {len(nodes)}), that is (n_chosen,) or (n_timepoints, n_chosen)"
     )
     if isinstance(value, str):
-        if value not in ("zero", "mean"):
+        if value not in VALUES:
             raise ValueError(f"value={value!r}; allowed are {allowed}.")
-        if value == "zero":
-            return np.zeros(len(nodes), dtype=np.float32)
-        with warnings.catch_warnings():  # columns no instance has
-            warnings.simplefilter("ignore", RuntimeWarning)
-            means = np.nanmean(hidden[:, :, nodes], axis=0, dtype=np.float64)
-        last = np.flatnonzero(~np.isnan(hidden).all(axis=(0, 2)))[-1]
-        means[last + 1 :] = means[last]
-        return means.astype(np.float32)
+        return VALUES[value](hidden[:, :, nodes])
     if isinstance(value, Real):
         value = np.full(len(nodes), value)
     values = np.asarray(value)
@@ -69,6 +67,77 @@ def knockout_values(value, nodes, hidden):
     if not np.isfinite(values).all():
         raise ValueError(f"value contains NaN or infinity; allowed are {allowed}.")
     return values
+
+
+def _zero(hidden):
+    return np.zeros(hidden.shape[2], dtype=np.float32)
+
+
+def _mean(hidden):
+    return _over_instances(np.nanmean, hidden)
+
+
+def _mean_and_deviation(hidden):
+    return np.stack([_over_instances(np.nanmean, hidden), _over_instances(np.nanstd, hidden)])
+
+
+def _over_instances(statistic, hidden):
+    """Return a statistic per time step; after the last that any instance has, it goes on."""
+    with warnings.catch_warnings():  # columns no instance has
+        warnings.simplefilter("ignore", RuntimeWarning)
+        values = statistic(hidden, axis=0, dtype=np.float64)
+    present = np.flatnonzero(~np.isnan(hidden).all(axis=(0, 2)))
+    if present.size:  # there are nodes
+        values[present[-1] + 1 :] = values[present[-1]]
+    return values.astype(np.float32)
+
+
+def _going_on(hidden):
+    """Return trajectories in which the last state of a series that has ended goes on."""
+    present = ~np.isnan(hidden).all(axis=2)
+    last = hidden.shape[1] - 1 - present[:, ::-1].argmax(axis=1)
+    steps = np.minimum(np.arange(hidden.shape[1]), last[:, None])
+    return np.take_along_axis(hidden, steps[:, :, None], axis=1)
+
+
+#: What nodes can be held at, by name: how it is learnt from trajectories of the intact net.
+VALUES = {"zero": _zero, "mean": _mean, "resample": _going_on, "noise": _mean_and_deviation}
+RANDOM = ("resample", "noise")  # those that differ from instance to instance
+
+
+def draw_values(value, values, rng, n_instances, *, same=False):
+    """Return the values of a clamp; those that are random are drawn.
+
+    Parameters
+    ----------
+    value : {"zero", "mean", "resample", "noise"}, float or array-like
+        As in `knockout_values`.
+    values : ndarray
+        What `knockout_values` returned.
+    rng : RandomState
+        Draws.
+    n_instances : int
+        How many instances they are for.
+    same : bool, default=False
+        Whether these are the instances `values` were learnt from. With "resample" each is then
+        given another's trajectory, every one once.
+
+    Returns
+    -------
+    ndarray
+        Values of a :class:`Clamp`.
+    """
+    if not isinstance(value, str) or value not in RANDOM:
+        return values
+    if value == "resample":
+        if not same:
+            return values[rng.randint(len(values), size=n_instances)]
+        order = rng.permutation(len(values))
+        donors = np.empty_like(order)
+        donors[order] = np.roll(order, 1)
+        return values[donors]
+    mean, deviation = values
+    return mean + deviation * rng.standard_normal((n_instances, *mean.shape)).astype(np.float32)
 
 
 class KnockoutTransformer(TransformerMixin, BaseEstimator):
@@ -84,12 +153,14 @@ class KnockoutTransformer(TransformerMixin, BaseEstimator):
         ``unroll``. It is cloned and trained; ``FrozenEstimator(fitted)`` is used as it is.
     nodes : None, int or array-like of int, default=None
         Nodes to knock out together; None is none of them, the intact net.
-    value : {"mean", "zero"}, float or array-like, default="mean"
+    value : {"mean", "zero", "resample", "noise"}, float or array-like, default="mean"
         What they are held at. "mean": their mean over the instances of `fit`, at every time
         step, in the intact net; it takes away what a node says about an instance and leaves
-        the rest of the net where it was used to be. "zero", or a number. An array: one value per
-        node, shape (n_chosen,), or per time step and node, shape (n_timepoints, n_chosen), in
-        the order of `nodes`.
+        the rest of the net where it was used to be. "resample": for every instance, what they do
+        in an instance drawn from those of `fit`; it also leaves the node as variable as it was.
+        "noise": Gaussian with the mean and the standard deviation they have at every time step.
+        "zero", or a number. An array: one value per node, shape (n_chosen,), or per time step and
+        node, shape (n_timepoints, n_chosen), in the order of `nodes`.
     start : int, default=0
         First time step of the window.
     stop : int or None, default=None
@@ -101,6 +172,8 @@ class KnockoutTransformer(TransformerMixin, BaseEstimator):
         it.
     output : {"hidden", "logits", "proba"}, default="hidden"
         What `transform` returns.
+    random_state : int, RandomState instance or None, default=None
+        Draws for "resample" and "noise". Calls for as many instances draw the same.
 
     Attributes
     ----------
@@ -108,8 +181,12 @@ class KnockoutTransformer(TransformerMixin, BaseEstimator):
         The fitted, intact classifier.
     nodes_ : ndarray of shape (n_chosen,), int
         The nodes.
-    values_ : ndarray of shape (n_chosen,) or (n_timepoints, n_chosen)
-        What they are held at.
+    values_ : ndarray
+        What they are held at: shape (n_chosen,) or (n_timepoints, n_chosen). For "resample" the
+        trajectories drawn from, (n_instances, n_timepoints, n_chosen); for "noise" mean and
+        standard deviation, (2, n_timepoints, n_chosen).
+    value_ : str, float or array-like
+        `value` as it was in `fit`.
     window_ : tuple
         When: first time step, and one after the last or None.
     n_nodes_ : int
@@ -158,6 +235,7 @@ class KnockoutTransformer(TransformerMixin, BaseEstimator):
         layer=-1,
         state="h",
         output="hidden",
+        random_state=None,
     ):
         self.estimator = estimator
         self.nodes = nodes
@@ -167,6 +245,7 @@ class KnockoutTransformer(TransformerMixin, BaseEstimator):
         self.layer = layer
         self.state = state
         self.output = output
+        self.random_state = random_state
 
     def fit(self, X, y):
         """Train the classifier, unless it is frozen, and fix what the nodes are held at.
@@ -189,7 +268,8 @@ class KnockoutTransformer(TransformerMixin, BaseEstimator):
         nodes = check_nodes(self.nodes, hidden.shape[2])
         check_window(self.start, self.stop, hidden.shape[1])
         self.window_, self.layer_, self.state_ = (self.start, self.stop), self.layer, self.state
-        self.values_ = knockout_values(self.value, nodes, hidden)
+        self.values_, self.value_ = knockout_values(self.value, nodes, hidden), self.value
+        self._seed = check_random_state(self.random_state).randint(2**31 - 1)
         self.estimator_, self.nodes_, self.n_nodes_ = estimator, nodes, hidden.shape[2]
         self.classes_ = estimator.classes_
         return self
@@ -293,7 +373,9 @@ class KnockoutTransformer(TransformerMixin, BaseEstimator):
 
     def _run(self, X):
         check_is_fitted(self)
-        clamp = Clamp(self.nodes_, self.values_, *self.window_, self.layer_, self.state_)
+        rng, n_instances = np.random.RandomState(self._seed), _num_samples(X)
+        values = draw_values(self.value_, self.values_, rng, n_instances)
+        clamp = Clamp(self.nodes_, values, *self.window_, self.layer_, self.state_)
         return self.estimator_.unroll(X, clamp=clamp, layer=self.layer_, state=self.state_)
 
     @property

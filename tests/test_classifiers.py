@@ -19,6 +19,7 @@ from test_panels import as_frames
 from torch import nn
 
 from relayestimators import (
+    Clamp,
     GRUClassifier,
     LSTMClassifier,
     RecurrentClassifier,
@@ -422,3 +423,46 @@ def test_the_three_cells():
     assert relu.module_.recurrent.nonlinearity == "relu"
     with pytest.raises(ValueError, match="nonlinearity='relu'"):
         GRUClassifier(module__nonlinearity="relu").fit(X, y)
+
+
+def test_many_knockouts(fitted):
+    X, y = make_panel()
+    clamps = [Clamp([0], [0.3]), Clamp([1, 2], np.zeros((60, 10, 2)), start=4), Clamp([], [])]
+    result = fitted.knock_out(X, clamps)
+    assert result.logits.shape == result.proba.shape == (3, 60, 3)
+    for i, clamp in enumerate(clamps):
+        run = fitted.unroll(X, clamp=clamp)
+        np.testing.assert_allclose(result.logits[i], run.logits, atol=1e-6)
+        np.testing.assert_allclose(result.proba[i], run.proba, atol=1e-6)
+    np.testing.assert_allclose(result.proba[2], fitted.predict_proba(X), atol=1e-6)
+    assert fitted.knock_out(X, []).proba.shape == (0, 60, 3)
+
+
+def test_values_of_every_instance_go_with_it_through_batches(fitted):
+    X, _ = make_panel(n_instances=1100)
+    values = np.random.default_rng(0).normal(size=(1100, 10, 1)).astype(np.float32)
+    run = fitted.unroll(X, clamp=Clamp([2], values))
+    np.testing.assert_array_equal(run.hidden[:, :, 2], values[:, :, 0])
+    last = fitted.unroll(X[1090:], clamp=Clamp([2], values[1090:]))
+    np.testing.assert_allclose(run.logits[1090:], last.logits, atol=1e-6)
+
+
+def test_modules_without_knock_out_are_unrolled():
+    class Own(nn.Module):
+        def __init__(self, input_size, n_classes):
+            super().__init__()
+            self.network = RecurrentNetwork(input_size, n_classes, hidden_size=4)
+
+        def forward(self, X):
+            return self.network(X)
+
+        def unroll(self, X, *, clamp=None, layer=-1, state="h"):
+            return self.network.unroll(X, clamp=clamp, layer=layer, state=state)
+
+    X, y = make_panel(n_channels=1)
+    options = {"criterion": nn.CrossEntropyLoss, "max_epochs": 1, "random_state": 0, "verbose": 0}
+    net = RecurrentClassifier(Own, **options).fit(X[:, 0], y)
+    clamps = [Clamp([0], [0.3]), Clamp([1], [0.1], start=3)]
+    many = net.knock_out(X[:, 0], clamps)
+    expected = net.module_.network.knock_out(torch.from_numpy(X.astype(np.float32)), clamps)
+    np.testing.assert_allclose(many.logits, expected, atol=1e-6)

@@ -34,7 +34,7 @@ FLOORS = {
 FENCES = {
     "torch": {"networks", "composition", "classifiers", "__main__"},
     "skorch": {"classifiers"},
-    "numba": {"counting"},
+    "numba": {"counting", "networks"},
     "sktime": {"panels"},
     "matplotlib": {"displays", "report"},
     "pandas": set(),

@@ -9,7 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 
 from relayestimators import KnockoutTransformer, LSTMClassifier
-from relayestimators.networks import Clamp
+from relayestimators.knockout import draw_values
+from relayestimators.networks import Clamp, _recurrence
 
 
 def knockout(net, **options):
@@ -55,6 +56,49 @@ def test_mean_is_that_of_fit_and_of_the_instances_a_step_has(fitted):
     np.testing.assert_allclose(
         ablated.hidden_states(X[:5])[:, :, 0], np.tile(ablated.values_[:, 0], (5, 1)), atol=1e-6
     )
+
+
+def test_resampled_nodes_do_what_they_do_in_another_instance(fitted):
+    X, y = make_panel()
+    ablated = knockout(fitted, nodes=[4, 1], value="resample", random_state=0).fit(X, y)
+    donors = fitted.hidden_states(X)[:, :, [4, 1]]
+    shown = ablated.hidden_states(X[:50])[:, :, [4, 1]]
+    nearest = np.abs(shown[:, None] - donors).max(axis=(2, 3))
+    assert nearest.min(axis=1).max() < 1e-6  # a whole trajectory, both nodes of the same donor
+    assert 20 < len(np.unique(nearest.argmin(axis=1))) <= 50
+    np.testing.assert_array_equal(ablated.predict_proba(X), ablated.predict_proba(X))
+    other = knockout(fitted, nodes=[4, 1], value="resample", random_state=1).fit(X, y)
+    assert not np.array_equal(ablated.predict_proba(X), other.predict_proba(X))
+
+
+def test_noise_has_the_mean_and_the_deviation_of_the_step(fitted):
+    X, y = make_panel(n_instances=2000)
+    ablated = knockout(fitted, nodes=[2, 0], value="noise", random_state=0).fit(X, y)
+    hidden = fitted.hidden_states(X)[:, :, [2, 0]]
+    shown = ablated.hidden_states(X)[:, :, [2, 0]]
+    deviation = hidden.std(axis=0)
+    assert np.abs((shown.mean(axis=0) - hidden.mean(axis=0)) / deviation).max() < 0.1
+    np.testing.assert_allclose(shown.std(axis=0), deviation, rtol=0.1)
+    steps = (shown - shown.mean(axis=0)) / shown.std(axis=0)
+    assert np.abs((steps[:, 1:] * steps[:, :-1]).mean(axis=0)).max() < 0.1  # no memory
+
+
+def test_the_last_state_of_a_short_donor_goes_on(fitted):
+    X, y = make_panel()
+    short = cut_short(X, np.where(np.arange(60) < 5, 10, 6))
+    ablated = knockout(fitted, nodes=[3], value="resample", random_state=0).fit(short, y)
+    np.testing.assert_array_equal(
+        ablated.values_[5:, 6:, 0], ablated.values_[5:, 5:6, 0].repeat(4, 1)
+    )
+    assert np.isfinite(ablated.predict_proba(short)).all()
+
+
+def test_among_the_same_instances_everybody_gets_anothers_trajectory():
+    values = np.arange(7.0)[:, None, None]
+    for seed in range(20):
+        drawn = draw_values("resample", values, np.random.RandomState(seed), 7, same=True)
+        assert sorted(drawn.ravel()) == sorted(values.ravel())
+        assert (drawn != values).all()
 
 
 def test_steps_nobody_had_get_the_last_mean(fitted):
@@ -168,8 +212,23 @@ def test_also_after_an_error(fitted):
     broken[3, 0, 2] = np.nan
     with pytest.raises(ValueError, match="NaN inside a series.*instance 3"):
         ablated.predict(broken)
-    with pytest.raises((IndexError, RuntimeError)):  # an error in the midst of the recurrence
-        fitted.unroll(X, clamp=Clamp([0], np.zeros((10, 3), dtype=np.float32), start=4))
+    assert_same(before, snapshot(fitted))
+
+
+def test_also_after_an_error_in_the_midst_of_the_recurrence(fitted, monkeypatch):
+    X, y = make_panel()
+    before = snapshot(fitted)
+    kind = {"rnn": "tanh"}.get(fitted.module_.cell, fitted.module_.cell)
+    kernel = _recurrence.ROWS[kind]
+
+    def stumbles(*arguments):
+        if arguments[10] == 4:  # time step
+            raise RuntimeError("in the midst")
+        kernel(*arguments)
+
+    monkeypatch.setitem(_recurrence.ROWS, kind, stumbles)
+    with pytest.raises(RuntimeError, match="in the midst"):
+        fitted.unroll(X, clamp=Clamp([0], [0.5]))
     assert_same(before, snapshot(fitted))
 
 
@@ -182,7 +241,11 @@ def test_also_after_an_error(fitted):
             r"\[6\]; allowed are whole numbers from 0 to 5",
         ),
         ({"nodes": [True] * 6}, TypeError, "nodes is a boolean mask"),
-        ({"value": "median"}, ValueError, "value='median'; allowed are 'zero', 'mean', a number"),
+        (
+            {"value": "median"},
+            ValueError,
+            "value='median'; allowed are 'zero', 'mean', 'resample', 'noise', a number",
+        ),
         ({"value": [1.0, 2.0]}, ValueError, r"shape \(2,\).*shape \(1,\) or \(10, 1\)"),
         ({"value": np.nan}, ValueError, "value contains NaN"),
         ({"value": [None]}, ValueError, "dtype object"),

@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch import nn
 
-from relayestimators import RecurrentNetwork
-from relayestimators.networks import Clamp, time_major
+from relayestimators import Clamp, RecurrentNetwork
+from relayestimators.networks import time_major
+from relayestimators.networks._recurrence import ROWS
 
 TOLERANCE = 3e-6
 N, C, T, H = 7, 3, 11, 5
@@ -87,7 +88,7 @@ def reference(network, x, clamp=None, layer=-1):
                     h = h.clone()
                     for node, value in zip(clamp["nodes"], clamp["values"][t]):
                         if node // H == direction:
-                            h[0, node % H] = value
+                            h[0, node % H] = float(value)
                 path[t] = h[0]
             outputs.append(path)
             finals.append(h)
@@ -105,8 +106,8 @@ def references(network, X, clamp=None, layer=-1):
     return torch.stack(logits), hidden
 
 
-def close(a, b):
-    np.testing.assert_allclose(a.detach(), b.detach(), rtol=0, atol=TOLERANCE)
+def close(a, b, tolerance=TOLERANCE):
+    np.testing.assert_allclose(a.detach(), b.detach(), rtol=0, atol=tolerance)
 
 
 def test_unclamped_run_is_forward_and_reference(network, X):
@@ -203,15 +204,154 @@ def test_memory_cell_clamp(X):
     close(run.output[0], network.readout(h)[0])
 
 
+def mixed_clamps(network):
+    """Knockouts of all sorts: sets, windows, kinds of values, every layer, direction and state."""
+    n_nodes, generator = H * network.n_directions, torch.Generator().manual_seed(3)
+    states = ("h", "c") if network.cell == "lstm" else ("h",)
+    clamps = [Clamp([], []), Clamp([0], [0.0])]
+    for layer, state in product(range(network.num_layers), states):
+        for nodes, (start, stop) in product(
+            ([0], [1, 3], [n_nodes - 1], [2, n_nodes - 2]),
+            ((0, None), (3, None), (2, 7), (T - 1, T)),
+        ):
+            for shape in ((), (T,), (N, T)):
+                values = torch.rand(*shape, len(nodes), generator=generator) * 2 - 1
+                clamps.append(Clamp(nodes, values, start, stop, layer, state))
+    return clamps
+
+
+def test_many_knockouts_are_each_of_them(network, X):
+    clamps = mixed_clamps(network)
+    together = network.knock_out(X, clamps)
+    assert together.shape == (len(clamps), N, 4)
+    for output, clamp in zip(together, clamps):
+        close(output, network.unroll(X, clamp=clamp).output)
+    assert (together[0] - together[1:]).abs().amax(dim=(1, 2)).max() > 0.1
+
+
+def test_many_knockouts_are_the_reference(network, X):
+    """Values of every instance its own, windows, layers, directions."""
+    values = torch.rand(N, T, 2) * 2 - 1
+    for layer, (start, stop) in product(range(network.num_layers), ((0, T), (4, 9))):
+        clamps, expected = [], []
+        for nodes in ([0, 4], [1, H * network.n_directions - 1]):
+            clamps.append(Clamp(nodes, values, start, stop, layer))
+            clamp = {"nodes": nodes, "start": start, "stop": stop, "layer": layer}
+            expected.append(
+                torch.stack(
+                    [reference(network, x, clamp | {"values": v})[0] for x, v in zip(X, values)]
+                )
+            )
+        close(network.knock_out(X, clamps), torch.stack(expected))
+
+
+def test_plain_torch_is_the_compiled_engine(network, X):
+    """float64 goes through torch, float32 through the compiled kernels: two implementations."""
+    clamps = [clamp for clamp in mixed_clamps(network) if np.ndim(clamp.values) < 3]
+    exact = copy.deepcopy(network).double()
+    close(network.knock_out(X, clamps).double(), exact.knock_out(X.double(), clamps))
+    run, slow = network.unroll(X, clamp=clamps[5]), exact.unroll(X.double(), clamp=clamps[5])
+    close(run.hidden.double(), slow.hidden)
+    assert slow.hidden.dtype == torch.float64
+
+
+def test_sweep_over_start_is_the_runs_one_by_one(network, X):
+    for layer in range(network.num_layers):
+        sweep = [Clamp([1], [0.4], start=t, layer=layer) for t in range(T)]
+        sweep += [
+            Clamp([H * network.n_directions - 1], [0.4], stop=t + 1, layer=layer) for t in range(T)
+        ]
+        together = network.knock_out(X, sweep)
+        for output, clamp in zip(together, sweep):
+            close(output, network.knock_out(X, [clamp])[0])
+
+
+def test_knockouts_do_not_depend_on_batches(network, X):
+    clamps = mixed_clamps(network)
+    whole = network.knock_out(X, clamps)
+    for size in (1, 3):
+        parts = [
+            network.knock_out(X[i : i + size], [c.of_instances(slice(i, i + size)) for c in clamps])
+            for i in range(0, N, size)
+        ]
+        close(whole, torch.cat(parts, dim=1))
+
+
+def test_blocks_of_instances_and_copies(network):
+    """More instances than a block, and more knockouts than copies fit into one."""
+    X, clamps = torch.randn(600, C, 5), [Clamp([j % H], [0.1 * j]) for j in range(40)]
+    together = network.knock_out(X, clamps)
+    close(together[17], network.unroll(X, clamp=clamps[17]).output)
+    close(together[39, 555:], network.unroll(X[555:], clamp=clamps[39]).output)
+
+
+def test_a_diverged_net_shows():
+    """NaN in the recurrent weights comes out as NaN, from every kernel."""
+    for options in KINDS.values():
+        network = RecurrentNetwork(C, 4, H, **options).eval()
+        network.recurrent.weight_hh_l0.data[:, 0] = torch.nan
+        assert torch.isnan(network.unroll(torch.randn(N, C, T)).output).all()
+    assert {options["cell"] for options in KINDS.values()} | {"tanh", "relu"} >= set(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("clamp", "match"),
+    [
+        (Clamp([H * 2], [0.0]), "nodes=\\[10\\] of a clamp; allowed are whole numbers from 0"),
+        (Clamp([-1], [0.0]), "nodes=\\[-1\\]"),
+        (Clamp([0], [0.0, 1.0]), r"shape \(2,\); for 1 node\(s\) and 7 instance\(s\) allowed"),
+        (Clamp([0], torch.zeros(T, 2)), r"shape \(11, 2\)"),
+        (Clamp([0], torch.zeros(3, T, 1)), r"shape \(3, 11, 1\)"),
+        (Clamp([0], 0.5), r"shape \(\)"),
+    ],
+)
+def test_clamps_that_do_not_fit(network, X, clamp, match):
+    for run in (lambda: network.knock_out(X, [clamp]), lambda: network.unroll(X, clamp=clamp)):
+        with pytest.raises(ValueError, match=match):
+            run()
+
+
+def gated(gate):
+    return lambda h, timepoint, nodes: h * gate[timepoint, nodes]
+
+
+def test_edits_are_clamps_and_gradients_pass(network, X):
+    for layer in range(network.num_layers):
+        gate = torch.ones(T, H * network.n_directions, requires_grad=True)
+        output = network.forward_with(X, gated(gate), layer=layer)
+        close(output, network(X))
+        output.sum().backward()
+        step = torch.zeros_like(gate)
+        step[2, 1] = 1e-3
+        moved = [
+            network.forward_with(X, gated(edge), layer=layer).sum()
+            for edge in (gate + step, gate - step)
+        ]
+        slope = (moved[0] - moved[1]).item() / 2e-3
+        assert gate.grad[2, 1].item() == pytest.approx(slope, abs=2e-2 * max(1, abs(slope)))
+        with torch.no_grad():
+            gate[:, 0] = 0.0
+            edited = network.forward_with(X, gated(gate), layer=layer)
+        close(edited, network.unroll(X, clamp=Clamp([0], [0.0], layer=layer)).output)
+
+
 def test_nothing_of_the_network_changes(network, X):
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     network.train()
-    generator = torch.get_rng_state()
+    generator, threads = torch.get_rng_state(), torch.get_num_threads()
     network.unroll(X, clamp=Clamp([0], [0.3]))
-    with pytest.raises((IndexError, RuntimeError)):
-        network.unroll(X, clamp=Clamp([0], torch.zeros(T, 2)))
+    network.knock_out(X, [Clamp([0], [0.3]), Clamp([1], [0.3], start=4)])
+
+    def stumble(h, timepoint, nodes):
+        if timepoint == 5:
+            raise RuntimeError("in the midst")
+        return h
+
+    with pytest.raises(RuntimeError, match="in the midst"):
+        network.forward_with(X, stumble)
     assert network.training
     assert torch.equal(generator, torch.get_rng_state())
+    assert torch.get_num_threads() == threads
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, before[name])
         assert tensor.grad is None
@@ -283,8 +423,8 @@ def test_bad_layer_and_state():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_on_gpu(network, X):
-    clamp = Clamp([0, 2], torch.rand(T, 2), start=2)
-    here = network.unroll(X, clamp=clamp)
-    there = copy.deepcopy(network).cuda().unroll(X.cuda(), clamp=clamp)
-    np.testing.assert_allclose(there.output.cpu(), here.output, atol=1e-4)
-    np.testing.assert_allclose(there.hidden.cpu(), here.hidden, atol=1e-4)
+    there, clamps = copy.deepcopy(network).cuda(), mixed_clamps(network)
+    close(there.knock_out(X.cuda(), clamps).cpu(), network.knock_out(X, clamps), 1e-4)
+    here, run = (net.unroll(x, clamp=clamps[5]) for net, x in ((network, X), (there, X.cuda())))
+    close(run.output.cpu(), here.output, 1e-4)
+    close(run.hidden.cpu(), here.hidden, 1e-4)

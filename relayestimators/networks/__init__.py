@@ -1,0 +1,9 @@
+"""The recurrent network, and the step engine that runs it with nodes held fixed.
+
+Floor 0: torch and numba only.
+"""
+
+from ._clamps import Clamp
+from ._network import CELLS, RecurrentNetwork, Unrolled, time_major
+
+__all__ = ["CELLS", "Clamp", "RecurrentNetwork", "Unrolled", "time_major"]

@@ -1,0 +1,450 @@
+"""How a recurrent layer steps through time: many copies at once, with nodes held fixed.
+
+A knockout has to act inside the recurrence: a node that is held at a
+value must feed that value to every node at the next step. Editing the output sequence of
+``torch.nn.GRU`` leaves the node alive inside. So the engine here steps through time on its own,
+with the weights of the trained module, which it only reads.
+
+Knockouts of the same instances differ in nothing but what is held, so they are copies of one
+layer that share weights and projected input: their states are rows of one matrix, a step is one
+matrix product and one compiled pass over the rows. A copy that is held from a later step on joins
+when its time comes, and is until then the intact run.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numba import njit
+
+
+class Held(NamedTuple):
+    """What is held in each copy of one direction of a layer.
+
+    Parameters
+    ----------
+    nodes : ndarray of shape (n_copies, n_held), int64
+        A copy that holds fewer nodes than others names one of them again.
+    values : ndarray of shape (n_copies, n_timepoints or 1, n_instances or 1, n_held), float32
+        What they are held at after each step.
+    first, last : ndarray of shape (n_copies,), int64
+        Half-open window of time steps.
+    state : {"h", "c"}
+        Hidden state, or memory cell of an LSTM.
+    """
+
+    nodes: np.ndarray
+    values: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    state: str = "h"
+
+    @classmethod
+    def nothing(cls, n_copies):
+        """Return what is held in intact copies."""
+        return cls(
+            np.empty((n_copies, 0), dtype=np.int64),
+            np.empty((n_copies, 1, 1, 0), dtype=np.float32),
+            *np.zeros((2, n_copies), dtype=np.int64),
+        )
+
+    def released(self):
+        """Return the same windows with nothing held: copies that only differ in their input."""
+        return Held.nothing(len(self.nodes))._replace(first=self.first, last=self.last)
+
+    def joins(self, n_timepoints, backward):
+        """Return after how many steps each copy leaves the intact run.
+
+        Parameters
+        ----------
+        n_timepoints : int
+        backward : bool
+            Whether time runs backward.
+
+        Returns
+        -------
+        ndarray of shape (n_copies,), int
+            Never decreasing: a copy joins no later than those after it, which is earlier than it
+            must but not wrong.
+        """
+        last = np.minimum(self.last, n_timepoints)
+        steps = n_timepoints - last if backward else self.first
+        steps = np.where(self.first < last, steps, n_timepoints)
+        return np.minimum.accumulate(steps[::-1])[::-1]
+
+
+class Trajectory(NamedTuple):
+    """One state of all copies over time.
+
+    Parameters
+    ----------
+    path : Tensor of shape (n_timepoints, n_copies * n_instances, hidden_size) or None
+        After each time step; None if not kept.
+    final : Tensor of shape (n_copies * n_instances, hidden_size)
+        After the last step.
+    """
+
+    path: torch.Tensor | None
+    final: torch.Tensor
+
+
+def step_through(
+    kind,
+    projected,
+    weight,
+    bias,
+    *,
+    held=None,
+    shared=True,
+    trunk=None,
+    alive=None,
+    backward=False,
+    keep=True,
+    edit=None,
+):
+    """Step copies of one direction of one layer through time.
+
+    Parameters
+    ----------
+    kind : {"tanh", "relu", "gru", "lstm"}
+        What the layer is made of.
+    projected : Tensor of shape (n_timepoints, n_rows, n_gates * hidden_size)
+        Input times weight_ih plus biases, for all time steps. Both biases are added in advance,
+        but for that part of a GRU's bias_hh which its reset gate multiplies.
+    weight : Tensor of shape (n_gates * hidden_size, hidden_size)
+        Recurrent weights, weight_hh.
+    bias : Tensor of shape (hidden_size,) or None
+        That part, from `split_bias`; None if not a GRU.
+    held : Held, optional
+        What is held in each copy; one intact copy by default.
+    shared : bool, default=True
+        Whether the copies have the same input, and n_rows is n_instances; else every copy has
+        its own, and n_rows is n_copies * n_instances.
+    trunk : dict of str to Tensor of shape (n_timepoints, n_instances, hidden_size), optional
+        Paths of the intact run, by state. With it every copy starts from there when its window
+        begins; without, all start at the first step.
+    alive : Tensor of shape (n_timepoints, n_instances), bool, optional
+        Where an instance has a time step. Elsewhere its state stays as it is.
+    backward : bool, default=False
+        Step from the last time step to the first.
+    keep : bool, default=True
+        Keep the paths.
+    edit : callable, optional
+        (h, timepoint) -> h, applied to the hidden state after every step.
+
+    Returns
+    -------
+    dict of str to Trajectory
+        For "h", and "c" of an LSTM.
+
+    Notes
+    -----
+    float32 on a CPU runs through compiled kernels, whose tanh and sigmoid are rational functions
+    right to 3e-7. All else, and what needs gradients, runs through torch.
+    """
+    held = Held.nothing(1) if held is None else held
+    n_copies, n_timepoints = len(held.nodes), len(projected)
+    n_instances = projected.shape[1] // (1 if shared else n_copies)
+    size, names = weight.shape[1], ("h", "c") if kind == "lstm" else ("h",)
+    states = {name: projected.new_zeros(n_copies * n_instances, size) for name in names}
+    paths = {name: states[name].new_empty(n_timepoints, *states[name].shape) for name in names}
+    if not keep:
+        paths = dict.fromkeys(names)
+    order = range(n_timepoints)[:: -1 if backward else 1]
+    joins = np.zeros(n_copies, dtype=int) if trunk is None else held.joins(n_timepoints, backward)
+    compiled = projected.device.type == "cpu" and projected.dtype == torch.float32
+    compiled = compiled and edit is None and not torch.is_grad_enabled()
+    stepper = (_Compiled if compiled else _Plain)(
+        kind, projected, weight, bias, held, shared, alive, n_instances, edit
+    )
+    begun = np.searchsorted(joins, np.arange(n_timepoints), side="right").tolist()
+    n_joined, before = 0, None
+    for t, n_begun in zip(order, begun, strict=True):
+        if n_begun > n_joined:
+            if before is not None:
+                _take_trunk(states, trunk, before, n_joined, n_begun)
+            n_joined = n_begun
+        if n_joined:
+            states = stepper(states, n_joined, t)
+        if keep:
+            _note(paths, states, trunk, t, n_joined, n_copies)
+        before = t
+    if n_joined < n_copies:
+        _take_trunk(states, trunk, order[-1], n_joined, n_copies)
+    return {name: Trajectory(paths[name], states[name]) for name in names}
+
+
+def split_bias(kind, bias):
+    """Split recurrent biases into what can be added to the input in advance, and the rest.
+
+    Parameters
+    ----------
+    kind : {"tanh", "relu", "gru", "lstm"}
+    bias : Tensor of shape (n_gates * hidden_size,)
+        bias_hh.
+
+    Returns
+    -------
+    outer : Tensor of shape (n_gates * hidden_size,)
+    inner : Tensor of shape (hidden_size,) or None
+    """
+    if kind != "gru":
+        return bias, None
+    inner = bias[2 * len(bias) // 3 :]
+    return torch.cat([bias[: -len(inner)], torch.zeros_like(inner)]), inner
+
+
+def _take_trunk(states, trunk, timepoint, first, last):
+    """Set the states of some copies to those of the intact run."""
+    for name, state in states.items():
+        intact = trunk[name][timepoint]
+        state.view(-1, *intact.shape)[first:last] = intact
+
+
+def _note(paths, states, trunk, timepoint, n_joined, n_copies):
+    """Keep the states after a step; copies that have not joined are the intact run."""
+    for name, path in paths.items():
+        path[timepoint] = states[name]
+        if n_joined < n_copies:
+            intact = trunk[name][timepoint]
+            path[timepoint].view(-1, *intact.shape)[n_joined:] = intact
+
+
+# ---------------------------------------------------------------- in torch
+
+
+def _rnn_step(activation):
+    def step(recurrent, projected, bias, states, hold):
+        return {"h": hold("h", activation(recurrent + projected))}
+
+    return step
+
+
+def _gru_step(recurrent, projected, bias, states, hold):
+    size = states["h"].shape[-1]
+    gates = torch.sigmoid(projected[..., : 2 * size] + recurrent[..., : 2 * size])
+    reset, update = gates[..., :size], gates[..., size:]
+    candidate = torch.tanh(projected[..., 2 * size :] + reset * (recurrent[..., 2 * size :] + bias))
+    return {"h": hold("h", candidate + update * (states["h"] - candidate))}
+
+
+def _lstm_step(recurrent, projected, bias, states, hold):
+    enter, forget, candidate, leave = (recurrent + projected).chunk(4, dim=-1)
+    c = torch.sigmoid(forget) * states["c"] + torch.sigmoid(enter) * torch.tanh(candidate)
+    c = hold("c", c)
+    return {"h": hold("h", torch.sigmoid(leave) * torch.tanh(c)), "c": c}
+
+
+#: How a layer moves one step: (recurrent and projected input, inner bias, states, hold) -> states,
+#: of shape (n_copies, n_instances, ...).
+STEPS = {
+    "tanh": _rnn_step(torch.tanh),
+    "relu": _rnn_step(torch.relu),
+    "gru": _gru_step,
+    "lstm": _lstm_step,
+}
+
+
+class _Plain:
+    """A step in torch operations: any device and dtype, and gradients."""
+
+    def __init__(self, kind, projected, weight, bias, held, shared, alive, n_instances, edit):
+        self.step, self.weight, self.bias = STEPS[kind], weight, bias
+        n_copies = 1 if shared else len(held.nodes)
+        self.projected = projected.view(len(projected), n_copies, n_instances, -1)
+        self.alive, self.edit, self.held, self.n_instances = alive, edit, held, n_instances
+        self.nodes = torch.as_tensor(held.nodes, device=projected.device)[:, None, :]
+        self.values = torch.as_tensor(held.values, device=projected.device, dtype=projected.dtype)
+
+    def __call__(self, states, n_joined, timepoint):
+        rows = n_joined * self.n_instances
+        shape = (n_joined, self.n_instances, -1)
+        before = {name: state[:rows].view(shape) for name, state in states.items()}
+        recurrent = torch.mm(states["h"][:rows], self.weight.T).view(shape)
+        projected = self.projected[timepoint, :n_joined]
+
+        def hold(name, state):
+            return self.hold(name, state, timepoint)
+
+        after = self.step(recurrent, projected, self.bias, before, hold)
+        if self.edit is not None:
+            edited = self.edit(after["h"].reshape(rows, -1), timepoint)
+            after["h"] = edited.view(shape)
+        if self.alive is not None:
+            running = self.alive[timepoint][:, None]
+            after = {name: torch.where(running, after[name], before[name]) for name in after}
+        return {
+            name: torch.cat([state.reshape(rows, -1), states[name][rows:]])
+            for name, state in after.items()
+        }
+
+    def hold(self, name, state, timepoint):
+        held, n_joined = self.held, len(state)
+        inside = (held.first <= timepoint) & (timepoint < held.last)
+        inside = inside[:n_joined]
+        if name != held.state or not inside.any() or not held.nodes.shape[1]:
+            return state
+        where = self.nodes[:n_joined].expand(-1, self.n_instances, -1)
+        values = self.values[:n_joined, timepoint % held.values.shape[1]].expand(where.shape)
+        if not inside.all():
+            inside = torch.as_tensor(inside, device=state.device)[:, None, None]
+            values = torch.where(inside, values, state.gather(2, where))
+        return state.scatter(2, where, values)
+
+
+# ---------------------------------------------------------------- compiled
+
+# No fast math beyond fused multiplication: NaN must stay NaN, so that a diverged net shows.
+_compiled = njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
+_inline = njit(inline="always", fastmath={"contract"}, error_model="numpy")
+_F = np.float32
+
+
+@_inline
+def _tanh_fraction(x):
+    """Return numerator and denominator of tanh, so that formulas can share one division.
+
+    The rational minimax approximation of Eigen and XLA for float32.
+    """
+    x = _F(7.90531110763549805) if x > _F(7.90531110763549805) else x
+    x = _F(-7.90531110763549805) if x < _F(-7.90531110763549805) else x
+    q = x * x
+    p = _F(-2.76076847742355e-16)
+    p = p * q + _F(2.00018790482477e-13)
+    p = p * q + _F(-8.60467152213735e-11)
+    p = p * q + _F(5.12229709037114e-08)
+    p = p * q + _F(1.48572235717979e-05)
+    p = p * q + _F(6.37261928875436e-04)
+    p = p * q + _F(4.89352455891786e-03)
+    d = _F(1.19825839466702e-06)
+    d = d * q + _F(1.18534705686654e-04)
+    d = d * q + _F(2.26843463243900e-03)
+    d = d * q + _F(4.89352518554385e-03)
+    return x * p, d
+
+
+@_inline
+def _hold(row, nodes, now, instance):
+    values = now[instance if len(now) > 1 else 0]
+    for i in range(len(nodes)):
+        row[nodes[i]] = values[i]
+
+
+# Gates are sliced before a loop over nodes: with offsets inside, the loop is not vectorised.
+
+
+@_compiled
+def _rnn_rows(g, x, bias, h, c, on_c, relu, shared, n, alive, t, nodes, values, first, last):
+    for copy in range(len(g) // n):
+        inside, which = first[copy] <= t < last[copy], nodes[copy]
+        now = values[copy, t if values.shape[1] > 1 else 0]
+        for i in range(n):
+            if len(alive) and not alive[i]:
+                continue
+            r = copy * n + i
+            gr, xr, hr = g[r], x[i if shared else r], h[r]
+            if relu:
+                for j in range(len(hr)):
+                    v = gr[j] + xr[j]
+                    hr[j] = _F(0) if v < _F(0) else v
+            else:
+                for j in range(len(hr)):
+                    p, d = _tanh_fraction(gr[j] + xr[j])
+                    hr[j] = p / d
+            if inside:
+                _hold(hr, which, now, i)
+
+
+@_compiled
+def _gru_rows(g, x, bias, h, c, on_c, relu, shared, n, alive, t, nodes, values, first, last):
+    size = h.shape[1]
+    for copy in range(len(g) // n):
+        inside, which = first[copy] <= t < last[copy], nodes[copy]
+        now = values[copy, t if values.shape[1] > 1 else 0]
+        for i in range(n):
+            if len(alive) and not alive[i]:
+                continue
+            r = copy * n + i
+            gr, xr, hr = g[r], x[i if shared else r], h[r]
+            gz, xz = gr[size:], xr[size:]
+            gc, xc = gr[2 * size :], xr[2 * size :]
+            for j in range(size):
+                # sigmoid(v) = (1 + tanh(v / 2)) / 2
+                pr, dr = _tanh_fraction(_F(0.5) * (gr[j] + xr[j]))
+                pz, dz = _tanh_fraction(_F(0.5) * (gz[j] + xz[j]))
+                reset = _F(0.5) * (dr + pr) / dr
+                pc, dc = _tanh_fraction(xc[j] + reset * (gc[j] + bias[j]))
+                hr[j] = _F(0.5) * (pc * (dz - pz) + hr[j] * dc * (dz + pz)) / (dc * dz)
+            if inside:
+                _hold(hr, which, now, i)
+
+
+@_compiled
+def _lstm_rows(g, x, bias, h, c, on_c, relu, shared, n, alive, t, nodes, values, first, last):
+    size = h.shape[1]
+    for copy in range(len(g) // n):
+        inside, which = first[copy] <= t < last[copy], nodes[copy]
+        now = values[copy, t if values.shape[1] > 1 else 0]
+        for i in range(n):
+            if len(alive) and not alive[i]:
+                continue
+            r = copy * n + i
+            gi, xi, hr, cr = g[r], x[i if shared else r], h[r], c[r]
+            gf, xf = gi[size:], xi[size:]
+            gg, xg = gi[2 * size :], xi[2 * size :]
+            go, xo = gi[3 * size :], xi[3 * size :]
+            for j in range(size):
+                pi, di = _tanh_fraction(_F(0.5) * (gi[j] + xi[j]))
+                pf, df = _tanh_fraction(_F(0.5) * (gf[j] + xf[j]))
+                pg, dg = _tanh_fraction(gg[j] + xg[j])
+                d = di * dg
+                cr[j] = _F(0.5) * ((df + pf) * cr[j] * d + (di + pi) * pg * df) / (df * d)
+            if inside and on_c:
+                _hold(cr, which, now, i)
+            for j in range(size):
+                po, do = _tanh_fraction(_F(0.5) * (go[j] + xo[j]))
+                pc, dc = _tanh_fraction(cr[j])
+                hr[j] = _F(0.5) * (do + po) * pc / (do * dc)
+            if inside and not on_c:
+                _hold(hr, which, now, i)
+
+
+ROWS = {"tanh": _rnn_rows, "relu": _rnn_rows, "gru": _gru_rows, "lstm": _lstm_rows}
+
+
+class _Compiled:
+    """A step as a matrix product in torch and one compiled pass over its rows, in place."""
+
+    def __init__(self, kind, projected, weight, bias, held, shared, alive, n_instances, edit):
+        self.rows, self.turned, self.n_instances = ROWS[kind], weight.detach().T, n_instances
+        self.recurrent = projected.new_empty(n_instances * len(held.nodes), len(weight))
+        self.projected = projected.numpy()
+        self.bias = np.empty(0, dtype=np.float32) if bias is None else bias.detach().numpy()
+        nobody = np.empty((len(projected), 0), dtype=bool)
+        self.alive = nobody if alive is None else alive.numpy()
+        self.options = held.state == "c", kind == "relu", shared, n_instances
+        self.held, self.joined = held[:4], None
+
+    def __call__(self, states, n_joined, timepoint):
+        if self.joined is None or self.joined[0] != n_joined:
+            self.joined = n_joined, *self.views(states, n_joined * self.n_instances)
+        _, h, recurrent, arrays = self.joined
+        torch.mm(h, self.turned, out=recurrent)
+        g, *states_there = arrays
+        self.rows(
+            g,
+            self.projected[timepoint],
+            self.bias,
+            *states_there,
+            *self.options,
+            self.alive[timepoint],
+            timepoint,
+            *self.held,
+        )
+        return states
+
+    def views(self, states, rows):
+        """Return the rows in use: of h and its product, for torch and for the kernel."""
+        h, recurrent = states["h"][:rows], self.recurrent[:rows]
+        arrays = recurrent.numpy(), h.numpy(), states.get("c", states["h"])[:rows].numpy()
+        return h, recurrent, arrays
