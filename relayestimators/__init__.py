@@ -12,9 +12,11 @@ from .classifiers import GRUClassifier, LSTMClassifier, RecurrentClassifier, RNN
 from .composition import compose_networks
 from .discretization import StateDiscretizer
 from .displays import KnockoutDisplay, RelayMapDisplay
+from .drift import localisation
 from .knockout import KnockoutTransformer
 from .networks import Clamp, RecurrentNetwork
 from .panels import PanelToTensor, load_panel, panel_to_tensor
+from .rankings import rank_nodes
 from .relay import (
     CoverageWarning,
     relay_group,
@@ -24,7 +26,19 @@ from .relay import (
     relay_scores,
     shrinking_subset_aggregation,
 )
-from .studies import knockout_specificity, relay_study
+from .studies import (
+    compare_rankings,
+    cross_validate_knockout,
+    knockout_curve,
+    knockout_importance,
+    knockout_specificity,
+    knockout_sweep,
+    localisation_score,
+    relay_score,
+    relay_study,
+    specificity_score,
+)
+from .tasks import make_memory_task
 
 __version__ = version("relayestimators")
 
@@ -42,15 +56,26 @@ __all__ = [
     "RelayAnalyzer",
     "RelayMapDisplay",
     "StateDiscretizer",
+    "compare_rankings",
     "compose_networks",
+    "cross_validate_knockout",
+    "knockout_curve",
+    "knockout_importance",
     "knockout_specificity",
+    "knockout_sweep",
     "load_panel",
+    "localisation",
+    "localisation_score",
+    "make_memory_task",
     "panel_to_tensor",
+    "rank_nodes",
     "relay_group",
     "relay_information",
     "relay_map",
     "relay_pairs",
+    "relay_score",
     "relay_scores",
     "relay_study",
     "shrinking_subset_aggregation",
+    "specificity_score",
 ]

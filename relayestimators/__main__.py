@@ -1,6 +1,6 @@
 """The command line: ``relayestimators study``.
 
-Floor 7: argparse, torch for its number of threads, and the floors below. It parses, calls a study,
+Floor 8: argparse, torch for its number of threads, and the floors below. It parses, calls a study,
 and hands its result to the report.
 """
 

@@ -1,6 +1,6 @@
 """Figures. A display draws arrays it is given and computes nothing.
 
-Floor 5: matplotlib, imported inside, so that the package works without it.
+Floor 6: matplotlib, imported inside, so that the package works without it.
 """
 
 import numpy as np

@@ -110,3 +110,29 @@ def mutual_information(x, y):
     """
     x, y = joint_codes(x), joint_codes(y)
     return entropy(x) + entropy(y) - entropy(x, y)
+
+
+def information_of_counts(counts):
+    """Plug-in mutual information of tables of counts.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (..., n_values_x, n_values_y), int
+        How often each pair of values occurs; at least once any.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        Bits.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relayestimators.information import information_of_counts
+    >>> information_of_counts(np.array([[[5, 0], [0, 5]], [[5, 5], [5, 5]]]))
+    array([1., 0.])
+    """
+    joint = counts / counts.sum(axis=(-2, -1), keepdims=True)
+    independent = joint.sum(axis=-1, keepdims=True) * joint.sum(axis=-2, keepdims=True)
+    ratio = np.divide(joint, independent, out=np.ones_like(joint), where=joint > 0)
+    return (joint * np.log2(ratio)).sum(axis=(-2, -1))

@@ -93,6 +93,22 @@ def is_nested(X):
     return all(hasattr(cell, "__len__") and not isinstance(cell, str) for cell in X.iloc[0])
 
 
+def frames_to_tensor(X):
+    """Return a panel of series frames as an array, and anything else as it is.
+
+    Parameters
+    ----------
+    X : object
+        Nested DataFrame or list of DataFrames (converted); array, tensor, table (not).
+
+    Returns
+    -------
+    object
+    """
+    frames = isinstance(X, list) and X and hasattr(X[0], "iloc")
+    return panel_to_tensor(X) if frames or is_nested(X) else X
+
+
 def _nested_list(X):
     """Return nested lists of numbers as an array; anything ragged is left for sktime to refuse."""
     try:

@@ -1,6 +1,6 @@
 """A study as a table to read, as files to go on with, and as figures.
 
-Floor 6: the floors below; matplotlib through the displays.
+Floor 7: the floors below; matplotlib through the displays.
 """
 
 import csv

@@ -18,29 +18,33 @@ FLOORS = {
     "networks": 0,
     "panels": 1,
     "composition": 1,
+    "drift": 1,
+    "tasks": 1,
     "discretization": 1,
     "relay": 1,
     "classifiers": 2,
     "analyzer": 3,
     "knockout": 3,
-    "studies": 4,
-    "displays": 5,
-    "report": 6,
-    "__main__": 7,
-    "__init__": 8,
+    "rankings": 4,
+    "studies": 5,
+    "displays": 6,
+    "report": 7,
+    "__main__": 8,
+    "__init__": 9,
 }
 
 # Who may import what, besides numpy, joblib, tqdm and scikit-learn.
 FENCES = {
-    "torch": {"networks", "composition", "classifiers", "__main__"},
+    "torch": {"networks", "composition", "classifiers", "rankings", "__main__"},
     "skorch": {"classifiers"},
     "numba": {"counting", "networks"},
     "sktime": {"panels"},
     "matplotlib": {"displays", "report"},
+    "captum": {"rankings"},
     "pandas": set(),
-    "scipy": {"classifiers", "relay"},
+    "scipy": {"classifiers", "relay", "studies"},
 }
-LAZY = {"sktime", "matplotlib"}  # inside functions only
+LAZY = {"sktime", "matplotlib", "captum"}  # inside functions only
 
 # A module is a file, or a package of files that share its floor.
 FILES = {path.relative_to(PACKAGE): path.read_text() for path in sorted(PACKAGE.rglob("*.py"))}

@@ -23,7 +23,7 @@ from skorch.utils import is_dataset, to_numpy, to_tensor
 from torch import nn
 
 from .._validation import check_panel
-from ..panels import MULTIINDEX_ADVICE, is_multiindex, is_nested, panel_to_tensor
+from ..panels import MULTIINDEX_ADVICE, frames_to_tensor, is_multiindex
 
 # torch has one random generator for all threads, and its data loaders draw from it even to
 # predict, so nets take turns: otherwise seeds would not hold under joblib's threading backend.
@@ -240,8 +240,7 @@ class RecurrentClassifier(NeuralNetClassifier):
         """Return any panel as float32 (n_instances, n_channels, n_timepoints), and X as read."""
         if is_multiindex(X):
             raise ValueError(f"X is a pd-multiindex panel. {MULTIINDEX_ADVICE}")
-        if is_nested(X) or (isinstance(X, list) and X and hasattr(X[0], "iloc")):
-            X = panel_to_tensor(X)
+        X = frames_to_tensor(X)
         if torch.is_tensor(X):
             X = to_numpy(X)
         values = check_array(

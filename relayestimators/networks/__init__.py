@@ -4,6 +4,6 @@ Floor 0: torch and numba only.
 """
 
 from ._clamps import Clamp
-from ._network import CELLS, RecurrentNetwork, Unrolled, time_major
+from ._network import CELLS, RecurrentNetwork, Unrolled, one_thread, time_major
 
-__all__ = ["CELLS", "Clamp", "RecurrentNetwork", "Unrolled", "time_major"]
+__all__ = ["CELLS", "Clamp", "RecurrentNetwork", "Unrolled", "one_thread", "time_major"]

@@ -4,6 +4,7 @@ To show states and to hold them the network steps through time on the engine of 
 the same weights. Nothing of it is changed by that, also when a run fails.
 """
 
+from contextlib import contextmanager
 from functools import partial
 from numbers import Integral
 from typing import NamedTuple
@@ -403,6 +404,25 @@ class _Intact:
             name: Trajectory(state.path.repeat(1, n_copies, 1), state.final.repeat(n_copies, 1))
             for name, state in self.run(depth, direction).items()
         }
+
+
+@contextmanager
+def one_thread(wanted=True):
+    """Within, torch works with one thread: for workers that would get into each other's way.
+
+    Parameters
+    ----------
+    wanted : bool, default=True
+        False leaves everything as it is.
+    """
+    before = torch.get_num_threads()
+    if wanted:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if wanted:
+            torch.set_num_threads(before)
 
 
 def _check_one_of(name, value, allowed, where=""):

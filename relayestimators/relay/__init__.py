@@ -15,6 +15,7 @@ from ._map import (
     warn_if_uncovered,
 )
 from ._methods import DEFAULT_METHOD, METHODS, default_context_size, draw_contexts
+from ._resampling import half_sample_interval
 from ._search import relay_group, relay_pairs
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "concept_values",
     "default_context_size",
     "draw_contexts",
+    "half_sample_interval",
     "relay_group",
     "relay_information",
     "relay_map",

@@ -135,7 +135,7 @@ def half_scores(score, a, b, states, rows, plan, shuffles):
     return np.array(draws)
 
 
-def half_sample_interval(scores, draws, alpha):
+def half_sample_interval(scores, draws, alpha, *, other_error=0.0):
     """Return normal intervals from repeated half-sampling.
 
     Halves drawn without replacement vary about the whole as much as the whole varies about the
@@ -148,11 +148,13 @@ def half_sample_interval(scores, draws, alpha):
         At least two halves.
     alpha : float
         Share outside.
+    other_error : float or ndarray of shape (n_nodes,), default=0.0
+        Standard error from another source than the instances.
 
     Returns
     -------
     ndarray of shape (2, n_nodes)
         Lower and upper end.
     """
-    reach = norm.ppf(1 - alpha / 2) * draws.std(axis=0, ddof=1)
+    reach = norm.ppf(1 - alpha / 2) * np.hypot(draws.std(axis=0, ddof=1), other_error)
     return np.stack([scores - reach, scores + reach])

@@ -1,0 +1,265 @@
+"""Rankings of nodes side by side: what their top nodes cost, when knocked out."""
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+from sklearn.utils import Bunch, _safe_indexing, check_random_state
+from sklearn.utils.validation import column_or_1d
+from tqdm.auto import tqdm
+
+from .._validation import check_integer, check_size, check_timepoints
+from ..panels import frames_to_tensor
+from ..rankings import RANKINGS, rank_nodes
+from ..relay import half_sample_interval, strongest_nodes
+from ._ablation import Ablation, Knockout
+from ._sweep import knockout_sweep
+
+KNOCKOUT = "knockout"  # the ranking that needs knockouts, so that it cannot live in `rankings`
+
+
+def compare_rankings(
+    estimator,
+    X,
+    y,
+    *,
+    rankings=("throughput", "knockout", "gradient", "variance", "readout", "random"),
+    concepts="ovr",
+    timepoints=None,
+    n_relays=0.25,
+    test_size=0.5,
+    value="mean",
+    layer=-1,
+    n_random=20,
+    n_draws=5,
+    n_resamples=100,
+    alpha=0.05,
+    random_state=None,
+    n_jobs=None,
+    verbose=0,
+):
+    """Put rankings of nodes through the same knockouts, and compare what they cost.
+
+    On one part of the data every ranking names, for each concept at each time step, its strongest
+    nodes. On the other part these are held from that time step on. A good ranking of the nodes that
+    carry a concept names nodes whose knockout costs this concept much, more than the other
+    concepts, and more than random nodes.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        With ``unroll`` and ``knock_out``; it is not changed.
+    X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
+        Data the net has not been trained on.
+    y : array-like of shape (n_instances,)
+        Labels.
+    rankings : sequence of str, or dict of str to str or array-like
+        Names of :func:`rank_nodes`, and "knockout": the mean effect of knocking the node out
+        alone, from the time step on. In a dict, own names, and scores of your own: shape
+        (n_concepts, n_timepoints, n_nodes), or as many of the last dimensions.
+    concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts), default="ovr"
+        As in :class:`RelayAnalyzer`.
+    timepoints : None, int or array-like of int, default=None
+        Time steps; negative ones count from the end. None is all.
+    n_relays : int or float, default=0.25
+        Nodes per set; a float is a fraction of all.
+    test_size : int, float or None, default=0.5
+        Part of the data, stratified, that knockouts are measured on; None uses all for both.
+    value : {"mean", "zero", "resample", "noise"}, float or array-like, default="mean"
+        What nodes are held at, as in :func:`knockout_importance`.
+    layer : int, default=-1
+        Layer of the nodes.
+    n_random : int, default=20
+        Random sets of nodes.
+    n_draws : int, default=5
+        How often values are drawn if they are random.
+    n_resamples : int, default=100
+        Random halves of the instances behind the confidence intervals.
+    alpha : float, default=0.05
+        Share outside the intervals.
+    random_state : int, RandomState instance or None, default=None
+        Draws all there is to draw.
+    n_jobs : int, optional
+        Joblib workers, threads unless another backend is configured.
+    verbose : int, default=0
+        Show a progress bar.
+
+    Returns
+    -------
+    result : :class:`~sklearn.utils.Bunch`
+        rankings : list of str
+            Their names.
+        timepoints : ndarray of shape (n_timepoints,), int
+            The time steps.
+        sets : ndarray of shape (n_rankings, n_concepts, n_timepoints, n_relays), int
+            The nodes, strongest first.
+        information : ndarray of shape (n_concepts,)
+            Bits: I(A;B) of the intact net.
+        loss : ndarray of shape (n_rankings, n_concepts, n_timepoints, n_concepts)
+            Bits lost: nodes of which concept, from which time step on, measured on which.
+        random_loss : ndarray of shape (n_random, n_timepoints, n_concepts)
+            Bits lost by random sets.
+        own, other : ndarray of shape (n_rankings, n_concepts)
+            Bits lost of the concept the nodes are for, and of the other concepts; means over
+            time steps.
+        random : ndarray of shape (n_concepts,)
+            Bits lost with random sets.
+        specificity : ndarray of shape (n_rankings,)
+            Own minus other, mean over concepts.
+        advantage : ndarray of shape (n_rankings,)
+            Own minus random, mean over concepts.
+        difference : ndarray of shape (n_rankings, n_rankings)
+            Specificity of the row less that of the column.
+        intervals : Bunch
+            For own, other, random, specificity, advantage and difference: ndarray of shape
+            (2, ...), over instances.
+        overlap : ndarray of shape (n_rankings, n_rankings)
+            Mean share of nodes that two rankings have in common.
+
+    See Also
+    --------
+    rank_nodes : The rankings.
+    knockout_specificity : One set per concept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relayestimators import RNNClassifier, compare_rankings
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(300, 1, 6))
+    >>> y = np.where(X[:, 0, 2] > 0, "up", "down")
+    >>> net = RNNClassifier(max_epochs=10, module__hidden_size=8, random_state=0)
+    >>> net = net.fit(X[:100], y[:100])
+    >>> result = compare_rankings(
+    ...     net, X[100:], y[100:], rankings=["throughput", "random"], timepoints=[3], random_state=0
+    ... )
+    >>> result.own.shape, result.sets.shape
+    ((2, 2), (2, 2, 1, 2))
+    >>> bool(result.own[0].mean() > result.own[1].mean())
+    True
+    """
+    check_integer(n_random, name="n_random", low=1)
+    check_integer(n_draws, name="n_draws", low=1)
+    check_integer(n_resamples, name="n_resamples", low=2)
+    named = _named(rankings)
+    rng, X, y = check_random_state(random_state), frames_to_tensor(X), column_or_1d(y, warn=True)
+    find, measure = _parts(X, y, test_size, rng)
+    seeds = rng.randint(2**31 - 1, size=3)
+    ablation = Ablation(
+        estimator, *measure, concepts=concepts, layer=layer, n_halves=n_resamples, random_state=rng
+    )
+    timepoints = check_timepoints(timepoints, ablation.n_timepoints)
+    n_relays = check_size(n_relays, ablation.n_nodes, name="n_relays")
+    shape = ablation.n_concepts, len(timepoints), ablation.n_nodes
+    options = {"concepts": ablation.table, "timepoints": timepoints, "layer": layer}
+    options |= {"random_state": seeds[0], "n_jobs": n_jobs}
+    scores = [
+        _scores(name, ranking, shape, estimator, *find, options)
+        for name, ranking in tqdm(named.items(), disable=not verbose, desc="rankings")
+    ]
+    sets = np.array(
+        [[[strongest_nodes(at, n_relays) for at in of] for of in score] for score in scores]
+    )
+    draws = np.random.RandomState(seeds[1])
+    chance = [draws.permutation(ablation.n_nodes)[:n_relays] for _ in range(n_random)]
+    knockouts = [
+        Knockout(sets[(*place, slice(None))], int(timepoints[place[2]]), ablation.n_timepoints)
+        for place in np.ndindex(sets.shape[:3])
+    ]
+    knockouts += [
+        Knockout(nodes, int(t), ablation.n_timepoints) for nodes in chance for t in timepoints
+    ]
+    lost = ablation.measure(
+        knockouts, value=value, n_draws=n_draws, seed=seeds[2], n_jobs=n_jobs, verbose=verbose
+    ).over_draws()
+    n_sets = np.prod(sets.shape[:3])
+
+    def split(values):  # (n_knockouts, ..., n_concepts)
+        own = values[:n_sets].reshape(*sets.shape[:3], *values.shape[1:])
+        return own, values[n_sets:].reshape(n_random, len(timepoints), *values.shape[1:])
+
+    loss, random_loss = split(lost.information)
+    point = _figures(loss, random_loss)
+    halves = zip(*(np.moveaxis(part, -2, 0) for part in split(lost.half_information)), strict=True)
+    resampled = [_figures(*half) for half in halves]
+    intervals = {
+        name: half_sample_interval(point[name], np.array([half[name] for half in resampled]), alpha)
+        for name in point
+    }
+    return Bunch(
+        rankings=list(named),
+        timepoints=timepoints,
+        sets=sets,
+        information=ablation.intact.information[0, 0],
+        loss=loss,
+        random_loss=random_loss,
+        **point,
+        intervals=Bunch(**intervals),
+        overlap=_overlap(sets, ablation.n_nodes),
+    )
+
+
+def _named(rankings):
+    """Return rankings by name, or refuse them."""
+    if isinstance(rankings, str):
+        rankings = [rankings]
+    named = dict(rankings) if hasattr(rankings, "items") else {name: name for name in rankings}
+    known = (*RANKINGS, KNOCKOUT)
+    for name, ranking in named.items():
+        if isinstance(ranking, str) and ranking not in known:
+            raise ValueError(
+                f"rankings: {name!r} is {ranking!r}; allowed are {', '.join(map(repr, known))}, or "
+                "an array of scores in a dict."
+            )
+    if not named:
+        raise ValueError("rankings is empty; expected at least one.")
+    return named
+
+
+def _parts(X, y, test_size, rng):
+    """Return (X, y) to find relays on, and (X, y) to measure on."""
+    if test_size is None:
+        return (X, y), (X, y)
+    rows = np.arange(len(y))
+    find, measure = train_test_split(rows, test_size=test_size, stratify=y, random_state=rng)
+    return tuple((_safe_indexing(X, rows), y[rows]) for rows in (find, measure))
+
+
+def _scores(name, ranking, shape, estimator, X, y, options):
+    """Return the scores of one ranking, (n_concepts, n_timepoints, n_nodes)."""
+    if not isinstance(ranking, str):
+        scores = np.asarray(ranking, dtype=float)
+        if scores.ndim == 0 or scores.shape != shape[3 - min(scores.ndim, 3) :]:
+            raise ValueError(
+                f"rankings: the scores of {name!r} have shape {scores.shape}; expected "
+                f"(n_concepts, n_timepoints, n_nodes)={shape}, or as many of its last dimensions."
+            )
+        return np.broadcast_to(scores, shape)
+    if ranking == KNOCKOUT:
+        return knockout_sweep(estimator, X, y, **options).effect
+    return rank_nodes(estimator, X, y, method=ranking, **options)
+
+
+def _figures(loss, random_loss):
+    """Return what is compared, given losses (rankings, concepts, steps, on) and of random sets."""
+    n_concepts = loss.shape[-1]
+    by_set = loss.mean(axis=2)
+    own = np.diagonal(by_set, axis1=1, axis2=2)
+    random = random_loss.mean(axis=(0, 1))
+    other = own * np.nan
+    if n_concepts > 1:
+        other = (by_set.sum(axis=2) - own) / (n_concepts - 1)
+    specificity = (own - other).mean(axis=1)
+    return {
+        "own": own,
+        "other": other,
+        "random": random,
+        "specificity": specificity,
+        "advantage": (own - random).mean(axis=1),
+        "difference": specificity[:, None] - specificity,
+    }
+
+
+def _overlap(sets, n_nodes):
+    """Return the mean share of nodes that sets of two rankings have in common."""
+    chosen = (sets[..., None] == np.arange(n_nodes)).any(axis=-2)
+    chosen = chosen.reshape(len(sets), -1).astype(float)
+    return chosen @ chosen.T / chosen.sum(axis=1)

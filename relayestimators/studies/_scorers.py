@@ -1,0 +1,195 @@
+"""Scores of a net by its relays, to search hyper-parameters and to cross-validate with."""
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
+
+from .._validation import check_recurrent
+from ..analyzer import RelayAnalyzer
+from ..drift import localisation
+from ._specificity import knockout_specificity
+
+
+def relay_score(estimator, X, y, *, random_state=0, **relay_params):
+    """Relay information of the strongest node, in bits; mean over concepts and time steps.
+
+    How much of a concept one node hands on. A scorer: ``scoring=relay_score`` in
+    :class:`~sklearn.model_selection.GridSearchCV` and
+    :func:`~sklearn.model_selection.cross_validate`, alone or in a dict; with
+    ``functools.partial`` for other parameters.
+
+    Parameters
+    ----------
+    estimator : fitted classifier, RelayAnalyzer or Pipeline that ends in one
+        With ``unroll``.
+    X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
+        Data to find relays on.
+    y : array-like of shape (n_instances,)
+        Labels.
+    random_state : int, default=0
+        Draws contexts.
+    **relay_params : dict
+        Of :class:`RelayAnalyzer`: concepts, method, timepoints, ... By default those of the
+        estimator, if it is an analyzer.
+
+    Returns
+    -------
+    float
+        Bits; higher is better.
+
+    See Also
+    --------
+    localisation_score, specificity_score : Other scores.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from functools import partial
+    >>> from sklearn.model_selection import cross_validate
+    >>> from relayestimators import RNNClassifier, localisation_score, relay_score
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(300, 1, 5))
+    >>> y = np.where(X[:, 0, 1] > 0, "up", "down")
+    >>> net = RNNClassifier(max_epochs=10, module__hidden_size=8, random_state=0)
+    >>> scoring = {
+    ...     "accuracy": "accuracy",
+    ...     "relays": partial(relay_score, timepoints=[3, 4]),
+    ...     "localisation": localisation_score,
+    ... }
+    >>> result = cross_validate(net, X, y, cv=3, scoring=scoring)
+    >>> result["test_relays"].shape, bool(result["test_relays"].min() > 0)
+    ((3,), True)
+    """
+    relay_map = _analyzed(estimator, X, y, random_state, relay_params).relay_map_
+    return float(np.nanmean(relay_map.max(axis=2)))
+
+
+def localisation_score(estimator, X, y, *, random_state=0, **relay_params):
+    """How few nodes relay the concepts: 0 if all do alike, 1 if one node relays all.
+
+    The mean of :func:`localisation` over concepts and time steps, each weighted by the relay
+    information there is. A scorer, as :func:`relay_score`.
+
+    Parameters
+    ----------
+    estimator : fitted classifier, RelayAnalyzer or Pipeline that ends in one
+        With ``unroll``.
+    X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
+        Data to find relays on.
+    y : array-like of shape (n_instances,)
+        Labels.
+    random_state : int, default=0
+        Draws contexts.
+    **relay_params : dict
+        Of :class:`RelayAnalyzer`.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 0 also if nothing is relayed.
+
+    See Also
+    --------
+    relay_score, specificity_score : Other scores.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relayestimators import RNNClassifier, localisation_score
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(300, 1, 5))
+    >>> y = np.where(X[:, 0, 1] > 0, "up", "down")
+    >>> net = RNNClassifier(max_epochs=10, module__hidden_size=8, random_state=0).fit(X, y)
+    >>> bool(0 < localisation_score(net, X, y) < 1)
+    True
+    """
+    relay_map = _analyzed(estimator, X, y, random_state, relay_params).relay_map_
+    weights = np.nan_to_num(np.maximum(relay_map, 0.0).sum(axis=2))
+    if not weights.any():
+        return 0.0
+    return float(np.average(np.nan_to_num(localisation(relay_map)), weights=weights))
+
+
+def specificity_score(estimator, X, y, *, start=None, random_state=0, **relay_params):
+    """How much more the knockout of a concept's relays costs it than the other concepts, in bits.
+
+    Relays are found on one half of the data, stratified, and knocked out on the other, as
+    :func:`knockout_specificity` does; the mean over concepts of own minus other. A scorer, as
+    :func:`relay_score`.
+
+    Parameters
+    ----------
+    estimator : fitted classifier, RelayAnalyzer or Pipeline that ends in one
+        With ``unroll`` and ``knock_out``.
+    X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
+        Data.
+    y : array-like of shape (n_instances,)
+        Labels; two instances of each class at least.
+    start : int, optional
+        First time step of the knockout; by default the first that is analysed.
+    random_state : int, default=0
+        Splits the data, draws contexts.
+    **relay_params : dict
+        Of :class:`RelayAnalyzer`; concepts should be more than one.
+
+    Returns
+    -------
+    float
+        Bits; higher is better, 0 is chance.
+
+    See Also
+    --------
+    cross_validate_knockout : With all figures, and relays found on the training part.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relayestimators import RNNClassifier, specificity_score
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(300, 2, 5))
+    >>> y = (X[:, 0, 1] > 0) + 2 * (X[:, 1, 1] > 0)
+    >>> net = RNNClassifier(max_epochs=10, module__hidden_size=8, random_state=0).fit(X, y)
+    >>> bits = [[0, 0], [1, 0], [0, 1], [1, 1]]
+    >>> score = specificity_score(net, X, y, concepts=bits, n_relays=3, timepoints=[3, 4])
+    >>> isinstance(score, float)
+    True
+    """
+    rows = np.arange(len(y))
+    find, measure = train_test_split(rows, test_size=0.5, stratify=y, random_state=random_state)
+    X_find, X_measure = (_safe_indexing(X, part) for part in (find, measure))
+    y_find, y_measure = (_safe_indexing(y, part) for part in (find, measure))
+    analyzer = _analyzed(estimator, X_find, y_find, random_state, relay_params)
+    result = knockout_specificity(
+        analyzer.estimator_,
+        _into_net(estimator, X_measure),
+        y_measure,
+        relays=analyzer,
+        start=int(analyzer.timepoints_.min()) if start is None else start,
+        layer=analyzer.layer_,
+        state=analyzer.state_,
+        n_random=0,
+        n_resamples=2,
+        random_state=random_state,
+    )
+    return float(result.own_minus_other.mean())
+
+
+def _analyzed(estimator, X, y, random_state, relay_params):
+    """Return an analyzer fitted on given data around a fitted net."""
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    if hasattr(last, "relays"):
+        own = last.get_params(deep=False)
+        own.pop("estimator")
+        relay_params, last = own | relay_params, last.estimator_
+    check_recurrent(last)
+    relay_params = {"random_state": random_state} | relay_params
+    return RelayAnalyzer(FrozenEstimator(last), **relay_params).fit(_into_net(estimator, X), y)
+
+
+def _into_net(estimator, X):
+    """Return what the net at the end of a pipeline sees."""
+    if isinstance(estimator, Pipeline) and len(estimator) > 1:
+        return estimator[:-1].transform(X)
+    return X
