@@ -19,6 +19,7 @@ from .panels import PanelToTensor, load_panel, panel_to_tensor
 from .rankings import rank_nodes
 from .relay import (
     CoverageWarning,
+    combine_rankings,
     relay_group,
     relay_information,
     relay_map,
@@ -56,6 +57,7 @@ __all__ = [
     "RelayAnalyzer",
     "RelayMapDisplay",
     "StateDiscretizer",
+    "combine_rankings",
     "compare_rankings",
     "compose_networks",
     "cross_validate_knockout",

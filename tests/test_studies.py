@@ -1,25 +1,380 @@
-"""Studies: numbers that can be got by hand, planted causes, files that can be read again."""
+"""Studies: numbers that can be got by hand, planted causes, and scikit-learn's habits."""
 
-import csv
-import json
+from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from conftest import cut_short, make_panel
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    StratifiedKFold,
+    cross_validate,
+)
+from sklearn.pipeline import make_pipeline
+from sktime.datatypes import convert
 from test_analyzer import hand_made_net
 
 from relayestimators import (
-    CoverageWarning,
     GRUClassifier,
     KnockoutTransformer,
+    LSTMClassifier,
+    PanelToTensor,
+    RelayAnalyzer,
     RNNClassifier,
+    combine_rankings,
+    compare_rankings,
+    cross_validate_knockout,
+    knockout_curve,
+    knockout_importance,
     knockout_specificity,
-    relay_study,
+    knockout_sweep,
+    localisation,
+    localisation_score,
+    rank_nodes,
+    relay_score,
+    specificity_score,
 )
-from relayestimators.__main__ import main
-from relayestimators.information import mutual_information
-from relayestimators.report import study_table, write_study
+from relayestimators.information import information_of_counts, mutual_information
+from relayestimators.studies._ablation import Ablation, Knockout
+
+
+def two_bit_net(n_instances=400, error=0.1, seed=0):
+    """A net whose nodes are known: 0 and 1 hold bit 0 both, 2 holds bit 1, 3 to 5 nothing.
+
+    Bit 0 is read as the sum of its two copies: one of them is enough. The bits are presented
+    noisily at the first step; class = bit 0 + 2 * bit 1.
+    """
+    rng = np.random.default_rng(seed)
+    bits = rng.integers(0, 2, (n_instances, 2))
+    flips = rng.random(bits.shape) < error
+    X = np.zeros((n_instances, 3, 5), dtype=np.float32)
+    X[:, :2, 0] = 2 * (bits ^ flips) - 1
+    X[:, 2] = rng.normal(size=(n_instances, 5))
+    y = bits @ [1, 2]
+    with_all_classes = X[:40], np.arange(40) % 4
+    net = RNNClassifier(module__hidden_size=6, max_epochs=1, random_state=0).fit(*with_all_classes)
+    weights = dict(net.module_.named_parameters())
+    with torch.no_grad():
+        for tensor in weights.values():
+            tensor.zero_()
+        for node, channel in ((0, 0), (1, 0), (2, 1)):
+            weights["recurrent.weight_ih_l0"][node, channel] = 3.0
+            weights["recurrent.weight_hh_l0"][node, node] = 3.0
+        weights["recurrent.weight_ih_l0"][3:, 2] = 1.0
+        for k in range(4):
+            sign = torch.tensor([k % 2, k // 2]) * 2.0 - 1
+            weights["readout.weight"][k, :2] = sign[0]
+            weights["readout.weight"][k, 2] = sign[1]
+    return net, X, y
+
+
+BITS = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
+
+
+# ---------------------------------------------------------------- what is measured
+
+
+def test_information_of_tables_is_that_of_columns():
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 3, (2, 7, 50))
+    y[2] = x[2]
+    tables = np.zeros((7, 3, 3), dtype=int)
+    for i in range(7):
+        np.add.at(tables[i], (x[i], y[i]), 1)
+    expected = [mutual_information(a, b) for a, b in zip(x, y)]
+    np.testing.assert_allclose(information_of_counts(tables), expected, atol=1e-12)
+
+
+def test_effect_is_the_change_of_log_odds(fitted):
+    X, y = make_panel()
+    result = knockout_importance(fitted, X, y, nodes=[1], start=3, n_repeats=2)
+    ablated = KnockoutTransformer(FrozenEstimator(fitted), [1], start=3).fit(X, y)
+    before, after = fitted.unroll(X).proba.astype(float), ablated.predict_proba(X).astype(float)
+    said = before.argmax(axis=1)
+    for k in range(3):
+        with_it = [p[:, k] / np.delete(p, k, axis=1).sum(axis=1) for p in (before, after)]
+        odds = np.log2(with_it) * np.where(said == k, 1, -1)  # of what the intact net says
+        assert result.effect[0, k] == pytest.approx(np.abs(odds[1] - odds[0]).mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("scoring", "by_hand"),
+    [
+        (None, lambda y, net, X: net.score(X, y)),
+        ("neg_log_loss", lambda y, net, X: -log_loss(y, net.predict_proba(X))),
+        (
+            "roc_auc_ovr",
+            lambda y, net, X: roc_auc_score(y, net.predict_proba(X), multi_class="ovr"),
+        ),
+        (lambda estimator, X, y: float(X[0, 0, 0]), lambda y, net, X: float(X[0, 0, 0])),
+    ],
+    ids=["accuracy", "neg_log_loss", "roc_auc_ovr", "own"],
+)
+def test_any_scorer(scoring, by_hand, fitted):
+    X, y = make_panel()
+    result = knockout_specificity(
+        fitted, X, y, relays=[[0, 1, 2, 3]], scoring=scoring, n_random=0, n_resamples=2
+    )
+    ablated = KnockoutTransformer(FrozenEstimator(fitted), [0, 1, 2, 3]).fit(X, y)
+    assert result.score == pytest.approx(by_hand(y, fitted, X), rel=1e-4)
+    loss = by_hand(y, fitted, X) - by_hand(y, ablated, X)
+    assert result.score_loss[0] == pytest.approx(loss, abs=1e-4)
+
+
+def test_arrays_of_values_are_for_all_nodes(fitted):
+    X, y = make_panel()
+    values = np.linspace(-1, 1, 60).reshape(10, 6)
+    result = knockout_specificity(
+        fitted, X, y, relays=[[4, 1]], value=values, n_random=0, n_resamples=2
+    )
+    ablated = KnockoutTransformer(FrozenEstimator(fitted), [4, 1], value=values[:, [4, 1]])
+    loss = fitted.score(X, y) - ablated.fit(X, y).score(X, y)
+    assert result.score_loss[0] == pytest.approx(loss)
+
+
+def test_random_values_are_drawn_and_averaged(fitted):
+    X, y = make_panel()
+    for value in ("resample", "noise"):
+        few, many, again = (
+            knockout_specificity(
+                fitted,
+                X,
+                y,
+                relays=[[0, 1, 2]],
+                value=value,
+                n_draws=draws,
+                n_random=1,
+                random_state=seed,
+            )
+            for draws, seed in ((1, 0), (200, 1), (200, 2))
+        )
+        assert not np.array_equal(few.loss, many.loss)
+        np.testing.assert_allclose(many.loss, again.loss, atol=0.05)
+
+
+def test_everything_works_with_frames_unequal_lengths_layers_and_memory_cells():
+    X, y = make_panel()
+    short = cut_short(X, np.where(np.arange(60) % 2, 10, 6))
+    options = {"module__hidden_size": 4, "max_epochs": 2, "random_state": 0}
+    net = LSTMClassifier(module__num_layers=2, module__bidirectional=True, **options).fit(short, y)
+    frames = convert(X, from_type="numpy3D", to_type="df-list", as_scitype="Panel")
+    frames = [frame.iloc[: 10 if i % 2 else 6] for i, frame in enumerate(frames)]
+    for layer, state in ((0, "c"), (1, "h"), (-1, "c")):
+        here, there = (
+            knockout_importance(net, panel, y, layer=layer, state=state, start=2, random_state=0)
+            for panel in (short, frames)
+        )
+        assert here.loss.shape == (8, 3)
+        np.testing.assert_array_equal(here.loss, there.loss)
+        for node in (0, 7):
+            ablated = KnockoutTransformer(
+                FrozenEstimator(net), [node], start=2, layer=layer, state=state
+            ).fit(short, y)
+            loss = net.score(short, y) - ablated.score(short, y)
+            assert here.importances_mean[node] == pytest.approx(loss)
+
+
+def test_a_knockout_of_many_chunks_keeps_its_order():
+    net, X, y = hand_made_net()
+    ablation = Ablation(net, X, y)
+    starts = np.random.default_rng(0).integers(0, 4, 150)
+    nodes = np.random.default_rng(1).integers(0, 8, 150)
+    lost = ablation.measure(
+        [Knockout(np.array([j]), int(t), int(t) + 1) for j, t in zip(nodes, starts)], value="mean"
+    )
+    expected = (nodes == starts) * ablation.intact.information[0, 0, 0]
+    np.testing.assert_allclose(lost.information[:, 0, 0], expected, atol=1e-9)
+
+
+def test_threads_are_given_back(fitted):
+    X, y = make_panel()
+    torch.set_num_threads(2)
+    try:
+        knockout_importance(fitted, X, y, n_repeats=2, n_jobs=2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize(
+    ("study", "options"),
+    [
+        (knockout_importance, {}),
+        (knockout_importance, {"value": "resample", "n_repeats": 3}),
+        (knockout_curve, {"order": range(6), "n_random": 2}),
+        (knockout_sweep, {"value": "noise", "n_draws": 2}),
+        (compare_rankings, {"rankings": ["single", "knockout", "random"]}),
+    ],
+)
+def test_results_do_not_depend_on_workers(study, options, fitted):
+    X, y = make_panel()
+    one, two = (study(fitted, X, y, random_state=3, n_jobs=jobs, **options) for jobs in (None, 2))
+    assert one.keys() == two.keys()
+    for key in one:
+        np.testing.assert_equal(one[key], two[key])
+
+
+def test_progress_bars_only_when_asked(fitted, capsys):
+    X, y = make_panel()
+    knockout_importance(fitted, X, y, n_repeats=2)
+    assert capsys.readouterr().err == ""
+    knockout_importance(fitted, X, y, n_repeats=2, verbose=1)
+    assert "knockouts: 100%" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (partial(knockout_importance, nodes=[9]), ValueError, r"nodes contains \[9\]"),
+        (partial(knockout_importance, n_repeats=0), ValueError, "n_repeats=0; expected"),
+        (partial(knockout_importance, scoring=["accuracy"]), TypeError, "expected one metric"),
+        (partial(knockout_importance, scoring="nonsense"), ValueError, "nonsense"),
+        (partial(knockout_importance, value=[0.0]), ValueError, r"shape \(6,\) or \(10, 6\)"),
+        (partial(knockout_importance, start=10), ValueError, "start=10"),
+        (
+            partial(knockout_importance, nodes=[0], groups=[[1]]),
+            ValueError,
+            "groups cannot be given together with nodes",
+        ),
+        (
+            partial(knockout_importance, nodes=[0], pairs=[[1, 2]]),
+            ValueError,
+            "nodes cannot be given together with a list of pairs",
+        ),
+        (partial(knockout_importance, pairs=[[1, 2, 3]]), ValueError, "expected two nodes"),
+        (partial(knockout_curve, order=[]), ValueError, "order names no nodes"),
+        (partial(knockout_curve, order=[0, 0]), ValueError, "names a node twice"),
+        (partial(knockout_curve, order=[0, 1], sizes=[3]), ValueError, r"from 0 to 2"),
+        (partial(knockout_sweep, width=0), ValueError, "width=0"),
+        (partial(knockout_sweep, timepoints=[10]), ValueError, "timepoints contains"),
+        (partial(compare_rankings, rankings=[]), ValueError, "rankings is empty"),
+        (
+            partial(compare_rankings, rankings=["best"]),
+            ValueError,
+            "asks for 'best'; allowed are 'throughput'.*'knockout', tuples of them, or an array",
+        ),
+        (
+            partial(compare_rankings, rankings={"mine": np.zeros((2, 6))}),
+            ValueError,
+            r"scores of 'mine' have shape \(2, 6\); expected .*=\(3, 10, 6\), 1 where they do not differ, or \(6,\)",
+        ),
+    ],
+)
+def test_bad_requests(call, error, match, fitted):
+    with pytest.raises(error, match=match):
+        call(fitted, *make_panel())
+
+
+def test_only_fitted_recurrent_classifiers():
+    X, y = make_panel()
+    with pytest.raises(TypeError, match="has no hidden states"):
+        knockout_importance(LogisticRegression(), X, y)
+    with pytest.raises(ValueError, match="not fitted"):
+        knockout_importance(GRUClassifier(), X, y)
+
+
+# ---------------------------------------------------------------- importance
+
+
+def test_importance_of_nodes_groups_and_pairs():
+    net, X, y = two_bit_net()
+    singles = knockout_importance(net, X, y, concepts=BITS, random_state=0)
+    np.testing.assert_allclose(singles.loss[[0, 1, 3, 4, 5]], 0, atol=1e-9)  # a copy is left
+    assert singles.loss[2, 1] == pytest.approx(singles.information[1], abs=0.01)
+    assert singles.effect[0, 0] > 1 and singles.effect[0, 1] < 0.1  # but it is seen in the odds
+    assert np.abs(singles.effect[3:]).max() < 1e-3
+    pairs = knockout_importance(net, X, y, pairs=True, concepts=BITS, random_state=0)
+    assert len(pairs.sets) == len(pairs.loss) == len(pairs.losses) == 15
+    found = [nodes.tolist() for nodes in pairs.sets]
+    copies = found.index([0, 1])
+    assert pairs.interaction[copies, 0] == pytest.approx(pairs.information[0], abs=0.01)
+    np.testing.assert_allclose(np.delete(pairs.interaction, copies, axis=0), 0, atol=0.01)
+    groups = knockout_importance(net, X, y, groups=[[0, 1], [3, 4, 5], []], concepts=BITS)
+    np.testing.assert_allclose(groups.loss[0], pairs.loss[copies])
+    np.testing.assert_allclose(groups.loss[1:], 0, atol=1e-9)
+    some = knockout_importance(net, X, y, pairs=[[2, 0], [0, 1]], concepts=BITS)
+    np.testing.assert_allclose(some.interaction[1], pairs.interaction[copies])
+    assert [nodes.tolist() for nodes in some.sets] == [[2, 0], [0, 1]]
+
+
+def test_deviation_over_halves_is_the_standard_error():
+    net, _, _ = two_bit_net()
+    losses, errors = [], []
+    for seed in range(100):
+        _, X, y = two_bit_net(300, seed=seed)
+        result = knockout_importance(
+            net, X, y, nodes=[2], concepts=BITS, n_repeats=50, random_state=seed
+        )
+        losses.append([result.importances_mean[0], result.loss[0, 1]])
+        errors.append([result.importances_std[0], result.loss_std[0, 1]])
+    np.testing.assert_allclose(np.mean(errors, axis=0), np.std(losses, axis=0), rtol=0.25)
+
+
+# ---------------------------------------------------------------- curves
+
+
+def test_curve_ends_and_areas():
+    net, X, y = two_bit_net()
+    curve = knockout_curve(
+        net, X, y, order=[2, 0, 1, 3, 4, 5], concepts=BITS, n_random=30, random_state=0
+    )
+    both = knockout_importance(net, X, y, groups=[range(6)], concepts=BITS)
+    np.testing.assert_allclose(curve.information[0], both.information)
+    np.testing.assert_allclose(curve.information[-1], 0, atol=1e-9)
+    bit0, bit1 = both.information
+    np.testing.assert_allclose(curve.information[:, 0], [bit0, bit0, bit0, 0, 0, 0, 0], atol=1e-9)
+    np.testing.assert_allclose(curve.information[1:, 1], 0, atol=1e-9)
+    np.testing.assert_allclose(curve.information_area, [2.5 / 6 * bit0, 0.5 / 6 * bit1], atol=1e-9)
+    assert curve.score[0] == net.score(X, y)
+    assert curve.score_area == pytest.approx(np.trapezoid(curve.score, np.arange(7) / 6))
+    assert (curve.random_information_area.mean(axis=0) > curve.information_area).all()
+    late = knockout_curve(
+        net, X, y, order=[2, 0, 1, 3, 4, 5], reverse=True, concepts=BITS, n_random=0
+    )
+    assert (late.information_area > curve.random_information_area.mean(axis=0)).all()
+    assert late.order.tolist() == [5, 4, 3, 1, 0, 2]
+    assert late.random_score.shape == (0, 7)
+
+
+def test_curve_along_a_ranking_and_with_sizes():
+    net, X, y = two_bit_net()
+    analyzer = RelayAnalyzer(FrozenEstimator(net), concepts=BITS, random_state=0).fit(X, y)
+    curve = knockout_curve(net, X, y, order=analyzer, sizes=[3, 0], concepts=BITS, n_random=1)
+    assert sorted(curve.order[:3].tolist()) == [0, 1, 2]
+    assert curve.sizes.tolist() == [0, 3]
+    np.testing.assert_allclose(curve.information[1], 0, atol=1e-9)
+    np.testing.assert_allclose(curve.score_area, curve.score.mean())
+    one = knockout_curve(net, X, y, order=[2], sizes=[1], n_random=1)
+    assert one.score_area == one.score[0]
+
+
+# ---------------------------------------------------------------- sweeps
+
+
+def test_sweep_finds_the_walk_of_a_bit():
+    net, X, y = hand_made_net()
+    sweep = knockout_sweep(net, X, y, width=1)
+    expected = np.zeros((4, 8))
+    np.fill_diagonal(expected, 1.0)
+    np.testing.assert_allclose(sweep.loss, [expected * sweep.information[0]] * 2, atol=1e-9)
+    np.testing.assert_allclose(sweep.score_loss > 0.4, expected.astype(bool))
+    onward = knockout_sweep(net, X, y, nodes=[2, 0], timepoints=[-1, 1])
+    assert onward.loss.shape == onward.effect.shape == (2, 2, 2)
+    np.testing.assert_allclose(onward.loss[0], [[0, 0], [1, 0]], atol=1e-2)
+    assert onward.timepoints.tolist() == [3, 1]
+    analyzer = RelayAnalyzer(FrozenEstimator(net), random_state=0).fit(X, y)
+    assert analyzer.relay_map_.shape == sweep.effect.shape
+    for concept in range(2):
+        both = [analyzer.relay_map_[concept].argmax(axis=1), sweep.effect[concept].argmax(axis=1)]
+        np.testing.assert_array_equal(*both)
+
+
+# ---------------------------------------------------------------- specificity
 
 
 def test_losses_are_those_of_the_transformer(fitted):
@@ -96,130 +451,244 @@ def test_labels_that_do_not_fit(fitted):
         knockout_specificity(fitted, X, y[:40], relays=[[0]])
 
 
-def test_study_leaves_out_time_steps_too_few_series_have(tmp_path):
-    X, y = make_panel(n_instances=240, n_timepoints=8)
-    X = cut_short(X, np.where(np.arange(240) < 4, 7, 5))  # step 7 nobody has, 5 and 6 four
-    net = RNNClassifier(module__hidden_size=4, max_epochs=2, random_state=0)
-    with pytest.warns(CoverageWarning):
-        results = relay_study({"RNN": net}, X[60:], y[60:], X[:60], y[:60], n_random=0)
-    assert results["RNN"].timepoints.tolist() == [0, 1, 2, 3, 4]
-    assert results["RNN"].relays.shape == (3, 5, 1)
-    assert "nan" in study_table(results)
-    assert len(write_study(results, tmp_path, settings={})) == 6
-
-
-@pytest.fixture(scope="module")
-def study():
-    X, y = make_panel(n_instances=240, n_timepoints=4)
-    nets = {
-        "RNN": RNNClassifier(module__hidden_size=8, max_epochs=20, random_state=0),
-        "GRU": GRUClassifier(module__hidden_size=8, max_epochs=20, random_state=0),
-    }
-    return relay_study(nets, X[:90], y[:90], X[90:], y[90:], n_relays=2, n_random=3, random_state=0)
-
-
-def test_study_has_the_shapes_it_promises(study):
-    assert list(study) == ["RNN", "GRU"]
-    for result in study.values():
-        assert result.accuracy > 0.8
-        assert result.recall.shape == result.information.shape == (3,)
-        assert result.relays.shape == (3, 4, 2)
-        assert result.loss.shape == (3, 4, 3)
-        assert result.accuracy_loss.shape == (3, 4)
-        assert result.random_loss.shape == (3, 4, 3, 3)
-        assert result.random_accuracy_loss.shape == (3, 4, 3)
-        assert result.analyzer.n_instances_.tolist() == [75] * 4  # half of the test data
-        assert result.timepoints.tolist() == [0, 1, 2, 3]
-
-
-def test_study_knocks_out_the_relays_it_found(study):
-    for result in study.values():
-        for concept in range(3):
-            for t in range(4):
-                expected = result.analyzer.relays(concept, t)
-                np.testing.assert_array_equal(result.relays[concept, t], expected)
-
-
-def test_table_and_files_say_what_was_measured(study, tmp_path):
-    table = study_table(study, dataset="a test")
-    assert "2 of 8" in table
-    assert "two classes" not in table
-    paths = write_study(study, tmp_path / "deep" / "study", settings={"dataset": "a test"})
-    assert [path.name for path in paths] == [
-        "table.txt",
-        "results.json",
-        "relay_map.csv",
-        "knockouts.csv",
-        "relay_maps.png",
-        "knockouts.png",
-    ]
-    assert paths[0].read_text() == table + "\n"
-    document = json.loads(paths[1].read_text())
-    assert document["settings"] == {"dataset": "a test"}
-    assert "torch" in document["versions"]
-    result = study["GRU"]
-    np.testing.assert_allclose(document["results"]["GRU"]["loss"], result.loss)
-    np.testing.assert_allclose(document["results"]["GRU"]["relay_map"], result.analyzer.relay_map_)
-    with paths[2].open() as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * 3 * 4 * 8
-    row = next(r for r in rows if (r["net"], r["class"], r["timepoint"]) == ("GRU", "low", "3"))
-    value = result.analyzer.relay_map_[1, 3, int(row["node"])]
-    assert float(row["relay_information_bits"]) == pytest.approx(value)
-    with paths[3].open() as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * 3 * 4 * 3 * (1 + 3)
-    for path in paths[4:]:
-        assert path.read_bytes().startswith(b"\x89PNG")
-        assert path.stat().st_size > 10_000
-
-
-def test_nan_becomes_null(study, tmp_path):
-    import copy
-
-    holed = copy.deepcopy(study)
-    holed["RNN"].analyzer.relay_map_[0, 0] = np.nan
-    path = write_study(holed, tmp_path, settings={})[1]
-    document = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(name))
-    assert document["results"]["RNN"]["relay_map"][0][0] == [None] * 8
-
-
-def test_command_line(tmp_path, capsys):
-    arguments = "study --dataset UnitTest --cells RNN --epochs 2 --hidden-size 4 --relays 1"
-    arguments += f" --random-sets 2 --output {tmp_path / 'out'}"
-    assert main(arguments.split()) == 0
-    shown = capsys.readouterr()
-    assert "Information relays in UnitTest" in shown.out
-    assert "the same by definition" in shown.out  # two classes
-    assert "study" in shown.err  # the progress bar
-    settings = json.loads((tmp_path / "out" / "results.json").read_text())["settings"]
-    assert settings["epochs"] == 2
-    assert settings["seed"] == 0
-
-
-def test_command_line_is_silent_when_asked_and_helps(tmp_path, capsys):
-    main(
-        f"study --dataset UnitTest --cells RNN --epochs 1 --relays 1 --random-sets 1 --quiet "
-        f"--output {tmp_path}".split()
+def test_contrasts_by_hand():
+    net, X, y = two_bit_net()
+    result = knockout_specificity(
+        net, X, y, relays=[[0, 1], [2]], concepts=BITS, n_random=40, random_state=0
     )
-    assert capsys.readouterr().err == ""
-    with pytest.raises(SystemExit):
-        main(["study", "--cells", "CNN"])
-    assert "invalid choice: 'CNN'" in capsys.readouterr().err
+    bits = result.information
+    np.testing.assert_allclose(result.own, bits, atol=0.01)
+    np.testing.assert_allclose(result.other, 0, atol=0.01)
+    np.testing.assert_allclose(result.own_minus_other, result.own - result.other)
+    by_hand = [result.random_loss[c, :, c].mean() for c in range(2)]
+    np.testing.assert_allclose(result.random, by_hand)
+    np.testing.assert_allclose(result.own_minus_random, result.own - by_hand)
+    for c in range(2):
+        as_bad = (result.random_loss[c, :, c] >= result.own[c]).sum()
+        assert result.pvalue[c] == pytest.approx((1 + as_bad) / 41)
+    assert (result.intervals.own_minus_other[0] > 0.3).all()
+    assert (result.loss_interval[0] <= result.loss).all()
+    np.testing.assert_allclose(result.intervals.own, result.loss_interval[:, [0, 1], [0, 1]])
+    wide = result.intervals.random[1] - result.intervals.random[0]
+    error = result.random_loss[[0, 1], :, [0, 1]].std(axis=1, ddof=1) / np.sqrt(40)
+    assert (wide >= 2 * 1.95 * error).all()
+    assert wide.max() > 0.1
 
 
-@pytest.mark.parametrize(
-    ("arguments", "match"),
-    [
-        ("--relays 9 --hidden-size 8", "--relays=9; expected a whole number from 1 to 8"),
-        ("--random-sets -1", "--random-sets=-1; expected a whole number from 0"),
-        ("--output {file}", "File exists"),
-    ],
-)
-def test_command_line_refuses_before_it_works(arguments, match, tmp_path, capsys):
-    file = tmp_path / "file"
-    file.write_text("mine")
-    with pytest.raises(SystemExit):
-        main(["study", "--dataset", "UnitTest", *arguments.format(file=file).split()])
-    assert match in capsys.readouterr().err
-    assert file.read_text() == "mine"
+def test_intervals_hold_the_truth():
+    net, X, y = two_bit_net(20_000, seed=99)
+    truth = knockout_specificity(net, X, y, relays=[[0, 1], [2]], concepts=BITS, n_random=0)
+    held = []
+    for seed in range(100):
+        _, X, y = two_bit_net(300, seed=seed)
+        result = knockout_specificity(
+            net, X, y, relays=[[0, 1], [2]], concepts=BITS, n_random=0, random_state=seed
+        )
+        low, high = result.intervals.own_minus_other
+        held.append((low <= truth.own_minus_other) & (truth.own_minus_other <= high))
+    assert np.mean(held) > 0.88  # 95 % intervals; two standard errors of 200 trials below
+
+
+def test_sets_from_an_analyzer_and_one_concept():
+    net, X, y = two_bit_net()
+    analyzer = RelayAnalyzer(FrozenEstimator(net), concepts=BITS, n_relays=2, random_state=0)
+    analyzer.fit(X, y)
+    result = knockout_specificity(net, X, y, relays=analyzer, n_random=0)
+    sets = [analyzer.relays(concept) for concept in range(2)]
+    assert sorted(sets[0].tolist()) == [0, 1]
+    expected = knockout_specificity(net, X, y, relays=sets, concepts=BITS, n_random=0)
+    np.testing.assert_array_equal(result.loss, expected.loss)
+    alone = knockout_specificity(net, X, y, relays=[[0, 1, 2]], concepts="class", n_random=2)
+    assert alone.own[0] > 0.5 and np.isnan(alone.other[0])
+
+
+# ---------------------------------------------------------------- cross-validation
+
+
+def learnable(n_instances=160):
+    X, y = make_panel(n_instances=n_instances, n_timepoints=5)
+    return X, y, RNNClassifier(module__hidden_size=6, max_epochs=6, random_state=0)
+
+
+def test_cross_validation_is_the_folds_by_hand():
+    X, y, net = learnable()
+    analyzer = RelayAnalyzer(net, n_relays=2, timepoints=[3], random_state=0)
+    cv = StratifiedKFold(3, shuffle=True, random_state=0)
+    result = cross_validate_knockout(
+        analyzer,
+        X,
+        y,
+        cv=cv,
+        start=3,
+        n_random=2,
+        return_estimator=True,
+        return_indices=True,
+        random_state=0,
+    )
+    for i, (train, test) in enumerate(cv.split(X, y)):
+        np.testing.assert_array_equal(result.indices["test"][i], test)
+        fitted = result.estimator[i]
+        assert fitted.in_sample_
+        by_hand = RelayAnalyzer(net, n_relays=2, timepoints=[3], random_state=0)
+        by_hand.fit(X[train], y[train])
+        expected = knockout_specificity(
+            by_hand.estimator_, X[test], y[test], relays=by_hand, start=3, n_random=0
+        )
+        np.testing.assert_allclose(result.loss[i], expected.loss)
+        assert result.test_score[i] == by_hand.estimator_.score(X[test], y[test])
+        np.testing.assert_array_equal(result.relays[i][1], by_hand.relays(1))
+    mean, low, high = result.summary.own_minus_other
+    np.testing.assert_allclose(mean, result.own_minus_other.mean(axis=0))
+    assert (low < mean).all() and (mean < high).all()
+    half = result.own.std(axis=0, ddof=1) * np.sqrt(1 / 3 + 1 / 2) * 4.302653  # t, 2 degrees
+    np.testing.assert_allclose(result.summary.own[2] - result.summary.own[0], half, rtol=1e-3)
+    assert not hasattr(analyzer, "relay_map_")
+
+
+def test_cross_validation_does_not_depend_on_workers_and_takes_groups():
+    X, y, net = learnable(120)
+    options = {"groups": np.arange(120) // 10, "cv": GroupKFold(2), "n_random": 1}
+    one, two = (
+        cross_validate_knockout(net, X, y, random_state=1, n_jobs=jobs, **options)
+        for jobs in (None, 2)
+    )
+    for name in ("loss", "random", "test_score", "pvalue"):
+        np.testing.assert_array_equal(one[name], two[name])
+
+
+def test_cross_validation_refuses_what_scikit_learn_would_cut_through():
+    X, y, net = learnable(20)
+    frame = convert(X, from_type="numpy3D", to_type="pd-multiindex", as_scitype="Panel")
+    with pytest.raises(ValueError, match="pd-multiindex panel"):
+        cross_validate_knockout(net, frame, y)
+
+
+# ---------------------------------------------------------------- scorers
+
+
+def test_scorers_are_what_they_say():
+    net, X, y = hand_made_net()
+    analyzer = RelayAnalyzer(FrozenEstimator(net), random_state=0).fit(X, y)
+    assert relay_score(net, X, y) == pytest.approx(analyzer.relay_map_.max(axis=2).mean())
+    assert relay_score(net, X, y, timepoints=[2]) == pytest.approx(1.0, abs=0.05)
+    positive = np.maximum(analyzer.relay_map_, 0)
+    expected = np.average(localisation(analyzer.relay_map_), weights=positive.sum(axis=2))
+    assert localisation_score(net, X, y) == pytest.approx(expected)
+    assert localisation_score(net, X, y) > 0.8
+    net, X, y = two_bit_net()
+    good = specificity_score(net, X, y, concepts=BITS, n_relays=2, timepoints=[2])
+    assert good == pytest.approx(0.5, abs=0.15)
+    everything = specificity_score(net, X, y, concepts=BITS, n_relays=6)
+    assert everything == pytest.approx(0.0, abs=0.1)
+
+
+def test_localisation_by_hand():
+    np.testing.assert_allclose(
+        localisation([[1, 0, 0, 0], [1, 1, 0, -5], [2, 2, 2, 2]]), [1, 0.5, 0]
+    )
+    assert np.isnan(localisation([[0.0, -0.1]])).all()
+    with pytest.raises(ValueError, match="two nodes at least"):
+        localisation([[1.0]])
+
+
+def test_scorers_in_searches_alone_in_a_dict_and_in_pipelines():
+    X, y, net = learnable()
+    quick = {"timepoints": [4], "n_relays": 2}
+    scoring = {
+        "accuracy": "accuracy",
+        "relays": partial(relay_score, **quick),
+        "localisation": partial(localisation_score, **quick),
+        "specificity": partial(specificity_score, **quick),
+    }
+    grid = {"module__hidden_size": [3, 6]}
+    search = GridSearchCV(net, grid, scoring=scoring, refit="relays", cv=2).fit(X, y)
+    for name in scoring:
+        assert np.isfinite(search.cv_results_[f"mean_test_{name}"]).all()
+    alone = GridSearchCV(net, grid, scoring=relay_score, cv=2, n_jobs=2).fit(X, y)
+    assert np.isfinite(alone.best_score_)
+    result = cross_validate(make_pipeline(PanelToTensor(), net), X, y, scoring=scoring, cv=2)
+    np.testing.assert_allclose(
+        result["test_relays"].mean(), search.cv_results_["mean_test_relays"][1]
+    )
+    analyzer = RelayAnalyzer(net, timepoints=[4], n_relays=2, random_state=0)
+    around = cross_validate(analyzer, X, y, scoring=relay_score, cv=2)
+    np.testing.assert_allclose(around["test_score"], result["test_relays"])
+
+
+# ---------------------------------------------------------------- rankings
+
+
+def test_rankings_compared_on_a_net_whose_nodes_are_known():
+    net, X, y = two_bit_net(800)
+    right = np.zeros((2, 1, 6))
+    right[0, 0, :2] = right[1, 0, 2] = 1.0
+    wrong = right[::-1]
+    result = compare_rankings(
+        net,
+        X,
+        y,
+        rankings={
+            "right": right,
+            "wrong": wrong,
+            "relay": "throughput",
+            "both": ("throughput", "knockout"),
+            "chance": "random",
+        },
+        concepts=BITS,
+        timepoints=[1, 3],
+        n_relays=2,
+        random_state=0,
+    )
+    assert result.rankings == ["right", "wrong", "relay", "both", "chance"]
+    assert result.sets.shape == (5, 2, 2, 2)
+    assert result.loss.shape == (5, 2, 2, 2)
+    np.testing.assert_allclose(result.own[0], result.information, atol=0.02)
+    np.testing.assert_allclose(result.own[2:4], result.own[[0, 0]], atol=0.05)
+    assert result.specificity[0] > 0.4 > -0.2 > result.specificity[1]
+    assert result.difference[0, 1] == pytest.approx(result.specificity[0] - result.specificity[1])
+    np.testing.assert_allclose(result.difference, -result.difference.T)
+    assert result.intervals.specificity.shape == (2, 5)
+    assert (result.intervals.difference[0, 0, 1], result.intervals.difference[1, 1, 0]) > (0.3, -1)
+    np.testing.assert_allclose(np.diag(result.overlap), 1)
+    by_hand = np.mean(
+        [
+            len(set(result.sets[0, c, t]) & set(result.sets[4, c, t])) / 2
+            for c in range(2)
+            for t in range(2)
+        ]
+    )
+    assert result.overlap[0, 4] == pytest.approx(by_hand)
+    one = knockout_specificity(
+        net, X, y, relays=list(result.sets[0, :, 1]), concepts=BITS, start=3, n_random=0
+    )
+    same_data = compare_rankings(
+        net,
+        X,
+        y,
+        rankings={"right": right},
+        concepts=BITS,
+        timepoints=[3],
+        n_relays=2,
+        test_size=None,
+    )
+    np.testing.assert_allclose(same_data.loss[0, :, 0], one.loss)
+
+
+def test_rankings_made_on_other_data():
+    net, X, y = two_bit_net()
+    _, X_find, y_find = two_bit_net(seed=5)
+    options = {"concepts": BITS, "timepoints": [2], "random_state": 0}
+    result = compare_rankings(net, X, y, rankings=["variance"], find=(X_find, y_find), **options)
+    scores = rank_nodes(net, X_find, y_find, method="variance", concepts=BITS, timepoints=[2])
+    np.testing.assert_array_equal(result.sets[0, 0, 0], np.argsort(-scores[0, 0])[:2])
+
+
+def test_combined_rankings():
+    carries, used = [0.8, 0.8, 0.1, 0.0], [[0.0, 0.4, 0.4, -0.1], [0.0, 0.0, 0.0, 0.0]]
+    combined = combine_rankings(carries, used)
+    assert combined.shape == (2, 4)
+    np.testing.assert_allclose(combined[0, 1], np.sqrt(0.8 / 1.7 * 0.5))
+    assert combined[0].argmax() == 1
+    np.testing.assert_allclose(combined[1] ** 2, np.array(carries) / 1.7 / 4)  # no say
+    with pytest.raises(ValueError, match="at least one"):
+        combine_rankings()

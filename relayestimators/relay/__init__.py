@@ -7,6 +7,7 @@ from ._definition import MIN_COVERAGE, relay_information, shrinking_subset_aggre
 from ._map import (
     CoverageWarning,
     check_map_options,
+    combine_rankings,
     concept_values,
     relay_map,
     relay_scores,
@@ -24,6 +25,7 @@ __all__ = [
     "MIN_COVERAGE",
     "CoverageWarning",
     "check_map_options",
+    "combine_rankings",
     "concept_values",
     "default_context_size",
     "draw_contexts",

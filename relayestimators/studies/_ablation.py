@@ -208,7 +208,7 @@ class Ablation:
             self.scorer(_Answers(self.classes, proba[rows]), _rows(self.X, rows), self.y[rows])
             for rows in (np.arange(len(self.y)), *self.halves)
         ]
-        return scores[0], np.array(scores[1:], dtype=float)
+        return np.float64(scores[0]), np.array(scores[1:], dtype=np.float64)
 
     def _log_odds(self, proba):
         """Return the log-odds, in bits, of the concept values the intact net predicts."""

@@ -9,11 +9,20 @@ from tqdm.auto import tqdm
 from .._validation import check_integer, check_size, check_timepoints
 from ..panels import frames_to_tensor
 from ..rankings import RANKINGS, rank_nodes
-from ..relay import half_sample_interval, strongest_nodes
+from ..relay import combine_rankings, half_sample_interval, strongest_nodes
 from ._ablation import Ablation, Knockout
 from ._sweep import knockout_sweep
 
 KNOCKOUT = "knockout"  # the ranking that needs knockouts, so that it cannot live in `rankings`
+DEFAULT_RANKINGS = (
+    ("throughput", KNOCKOUT),
+    "throughput",
+    KNOCKOUT,
+    "gradient",
+    "readout",
+    "variance",
+    "random",
+)
 
 
 def compare_rankings(
@@ -21,7 +30,8 @@ def compare_rankings(
     X,
     y,
     *,
-    rankings=("throughput", "knockout", "gradient", "variance", "readout", "random"),
+    rankings=DEFAULT_RANKINGS,
+    find=None,
     concepts="ovr",
     timepoints=None,
     n_relays=0.25,
@@ -51,10 +61,14 @@ def compare_rankings(
         Data the net has not been trained on.
     y : array-like of shape (n_instances,)
         Labels.
-    rankings : sequence of str, or dict of str to str or array-like
-        Names of :func:`rank_nodes`, and "knockout": the mean effect of knocking the node out
-        alone, from the time step on. In a dict, own names, and scores of your own: shape
-        (n_concepts, n_timepoints, n_nodes), or as many of the last dimensions.
+    rankings : sequence, or dict by name
+        Each a method of :func:`rank_nodes`; or "knockout", the mean effect of knocking the node
+        out alone, from the time step on; or a tuple of those, combined: nodes that all of them
+        rank high come first (the product of the nodes' shares). In a dict also scores of your
+        own, of shape (n_concepts, n_timepoints, n_nodes), 1 where they do not differ, or
+        (n_nodes,).
+    find : tuple (X, y), optional
+        Data to make the rankings on. By default it is what `test_size` leaves of `X`.
     concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts), default="ovr"
         As in :class:`RelayAnalyzer`.
     timepoints : None, int or array-like of int, default=None
@@ -62,7 +76,8 @@ def compare_rankings(
     n_relays : int or float, default=0.25
         Nodes per set; a float is a fraction of all.
     test_size : int, float or None, default=0.5
-        Part of the data, stratified, that knockouts are measured on; None uses all for both.
+        Part of `X`, stratified, that knockouts are measured on, the rest being for the rankings;
+        None uses all for both. Of no account if `find` is given.
     value : {"mean", "zero", "resample", "noise"}, float or array-like, default="mean"
         What nodes are held at, as in :func:`knockout_importance`.
     layer : int, default=-1
@@ -141,7 +156,7 @@ def compare_rankings(
     check_integer(n_resamples, name="n_resamples", low=2)
     named = _named(rankings)
     rng, X, y = check_random_state(random_state), frames_to_tensor(X), column_or_1d(y, warn=True)
-    find, measure = _parts(X, y, test_size, rng)
+    find, measure = _parts(X, y, find, test_size, rng)
     seeds = rng.randint(2**31 - 1, size=3)
     ablation = Ablation(
         estimator, *measure, concepts=concepts, layer=layer, n_halves=n_resamples, random_state=rng
@@ -151,10 +166,12 @@ def compare_rankings(
     shape = ablation.n_concepts, len(timepoints), ablation.n_nodes
     options = {"concepts": ablation.table, "timepoints": timepoints, "layer": layer}
     options |= {"random_state": seeds[0], "n_jobs": n_jobs}
-    scores = [
-        _scores(name, ranking, shape, estimator, *find, options)
-        for name, ranking in tqdm(named.items(), disable=not verbose, desc="rankings")
-    ]
+    parts = {part for ranking in named.values() for part in _parts_of(ranking)}
+    made = {
+        part: _made(part, estimator, *find, options)
+        for part in tqdm(sorted(parts), disable=not verbose, desc="rankings")
+    }
+    scores = [_scores(name, ranking, made, shape) for name, ranking in named.items()]
     sets = np.array(
         [[[strongest_nodes(at, n_relays) for at in of] for of in score] for score in scores]
     )
@@ -201,21 +218,34 @@ def _named(rankings):
     """Return rankings by name, or refuse them."""
     if isinstance(rankings, str):
         rankings = [rankings]
-    named = dict(rankings) if hasattr(rankings, "items") else {name: name for name in rankings}
+    if not hasattr(rankings, "items"):
+        rankings = {" * ".join(_parts_of(ranking)): ranking for ranking in rankings}
     known = (*RANKINGS, KNOCKOUT)
-    for name, ranking in named.items():
-        if isinstance(ranking, str) and ranking not in known:
-            raise ValueError(
-                f"rankings: {name!r} is {ranking!r}; allowed are {', '.join(map(repr, known))}, or "
-                "an array of scores in a dict."
-            )
-    if not named:
+    for name, ranking in rankings.items():
+        for part in _parts_of(ranking):
+            if part not in known:
+                raise ValueError(
+                    f"rankings: {name!r} asks for {part!r}; allowed are "
+                    f"{', '.join(map(repr, known))}, tuples of them, or an array of scores in a "
+                    "dict."
+                )
+    if not rankings:
         raise ValueError("rankings is empty; expected at least one.")
-    return named
+    return dict(rankings)
 
 
-def _parts(X, y, test_size, rng):
-    """Return (X, y) to find relays on, and (X, y) to measure on."""
+def _parts_of(ranking):
+    """Return the methods a ranking is made of; none if it is an array of scores."""
+    if isinstance(ranking, str):
+        return (ranking,)
+    combined = isinstance(ranking, tuple) and all(isinstance(part, str) for part in ranking)
+    return ranking if combined else ()
+
+
+def _parts(X, y, find, test_size, rng):
+    """Return (X, y) to make rankings on, and (X, y) to measure on."""
+    if find is not None:
+        return (frames_to_tensor(find[0]), column_or_1d(find[1], warn=True)), (X, y)
     if test_size is None:
         return (X, y), (X, y)
     rows = np.arange(len(y))
@@ -223,19 +253,32 @@ def _parts(X, y, test_size, rng):
     return tuple((_safe_indexing(X, rows), y[rows]) for rows in (find, measure))
 
 
-def _scores(name, ranking, shape, estimator, X, y, options):
-    """Return the scores of one ranking, (n_concepts, n_timepoints, n_nodes)."""
-    if not isinstance(ranking, str):
-        scores = np.asarray(ranking, dtype=float)
-        if scores.ndim == 0 or scores.shape != shape[3 - min(scores.ndim, 3) :]:
-            raise ValueError(
-                f"rankings: the scores of {name!r} have shape {scores.shape}; expected "
-                f"(n_concepts, n_timepoints, n_nodes)={shape}, or as many of its last dimensions."
-            )
-        return np.broadcast_to(scores, shape)
-    if ranking == KNOCKOUT:
+def _made(method, estimator, X, y, options):
+    """Return the scores of a method, (n_concepts, n_timepoints, n_nodes)."""
+    if method == KNOCKOUT:
         return knockout_sweep(estimator, X, y, **options).effect
-    return rank_nodes(estimator, X, y, method=ranking, **options)
+    return rank_nodes(estimator, X, y, method=method, **options)
+
+
+def _scores(name, ranking, made, shape):
+    """Return the scores of a ranking: of a method, of several combined, or as given."""
+    parts = _parts_of(ranking)
+    if len(parts) == 1:
+        return made[parts[0]]
+    if parts:
+        return combine_rankings(*(made[part] for part in parts))
+    scores = np.asarray(ranking, dtype=float)
+    allowed = [{shape[0], 1}, {shape[1], 1}, {shape[2]}] if scores.ndim == 3 else [{shape[2]}]
+    fits = len(allowed) == scores.ndim
+    if not fits or any(
+        size not in sizes for size, sizes in zip(scores.shape, allowed, strict=True)
+    ):
+        raise ValueError(
+            f"rankings: the scores of {name!r} have shape {scores.shape}; expected "
+            f"(n_concepts, n_timepoints, n_nodes)={shape}, 1 where they do not differ, or "
+            f"({shape[-1]},)."
+        )
+    return np.broadcast_to(scores, shape)
 
 
 def _figures(loss, random_loss):
