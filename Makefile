@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test test-slow lint format bench clean
+.PHONY: help install study test test-slow lint format bench rankings clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ $(VENV)/.bench: $(READY)
 
 bench: $(VENV)/.bench ## benchmarks of truth, calibration and speed; writes docs/benchmarks.md
 	PYTHONPATH=tests $(BIN)/python -m benchmarks --output docs/benchmarks.md
+
+rankings: $(VENV)/.bench ## rankings of nodes compared by knockouts; writes docs/rankings.md
+	PYTHONPATH=tests $(BIN)/python -m benchmarks rankings --output docs/rankings.md
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) study build *.egg-info .pytest_cache .ruff_cache

@@ -11,7 +11,7 @@ from .analyzer import RelayAnalyzer
 from .classifiers import GRUClassifier, LSTMClassifier, RecurrentClassifier, RNNClassifier
 from .composition import compose_networks
 from .discretization import StateDiscretizer
-from .displays import KnockoutDisplay, RelayMapDisplay
+from .displays import KnockoutCurveDisplay, KnockoutDisplay, RelayMapDisplay
 from .drift import localisation
 from .knockout import KnockoutTransformer
 from .networks import Clamp, RecurrentNetwork
@@ -47,6 +47,7 @@ __all__ = [
     "Clamp",
     "CoverageWarning",
     "GRUClassifier",
+    "KnockoutCurveDisplay",
     "KnockoutDisplay",
     "KnockoutTransformer",
     "LSTMClassifier",

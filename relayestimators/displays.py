@@ -30,6 +30,9 @@ class RelayMapDisplay:
         Where the values rest on enough instances; elsewhere the image is hatched.
     timepoints : ndarray of shape (n_timepoints,), optional
         Labels of the time axis.
+    label : str, default="relay information (bits)"
+        What the values are; any map of this shape can be drawn, such as those of
+        :func:`knockout_sweep`.
 
     Attributes
     ----------
@@ -49,10 +52,13 @@ class RelayMapDisplay:
     'time step'
     """
 
-    def __init__(self, relay_map, *, reliable=None, timepoints=None):
+    def __init__(
+        self, relay_map, *, reliable=None, timepoints=None, label="relay information (bits)"
+    ):
         self.relay_map = relay_map
         self.reliable = reliable
         self.timepoints = timepoints
+        self.label = label
 
     @classmethod
     def from_estimator(cls, analyzer, *, concept=0, ax=None, **kwargs):
@@ -109,7 +115,7 @@ class RelayMapDisplay:
         if self.reliable is not None and not np.all(self.reliable):
             self._hatch(ax)
         self._label(ax, *image.shape)
-        ax.figure.colorbar(self.image_, ax=ax, label="relay information (bits)")
+        ax.figure.colorbar(self.image_, ax=ax, label=self.label)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -203,5 +209,109 @@ class KnockoutDisplay:
         ax.set(xlabel="knocked out from time step", ylabel=f"loss ({self.unit})")
         if legend:
             ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+class KnockoutCurveDisplay:
+    """What is left as more and more nodes are knocked out, beside random orders.
+
+    Parameters
+    ----------
+    sizes : ndarray of shape (n_sizes,)
+        Numbers of nodes removed.
+    left : ndarray of shape (n_sizes,), or dict of str to such
+        Score or bits left; several curves by name.
+    random_left : ndarray of shape (n_random, n_sizes), optional
+        The same for random orders; drawn as a band.
+    unit : str, default="accuracy"
+        Of what is left.
+
+    Attributes
+    ----------
+    ax_, figure_, lines_, band_ : matplotlib objects
+        Set by `plot`.
+
+    See Also
+    --------
+    knockout_curve : Measures such curves.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relayestimators import KnockoutCurveDisplay
+    >>> random_left = np.array([[1.0, 0.9, 0.2], [1.0, 0.8, 0.4]])
+    >>> display = KnockoutCurveDisplay([0, 1, 2], [1.0, 0.5, 0.2], random_left).plot()
+    >>> display.ax_.get_xlabel()
+    'nodes knocked out'
+    """
+
+    def __init__(self, sizes, left, random_left=None, *, unit="accuracy"):
+        self.sizes = sizes
+        self.left = left
+        self.random_left = random_left
+        self.unit = unit
+
+    @classmethod
+    def from_result(cls, result, *, concept=None, ax=None, **kwargs):
+        """Draw the result of :func:`knockout_curve`.
+
+        Parameters
+        ----------
+        result : Bunch
+            From :func:`knockout_curve`.
+        concept : int, optional
+            Draw the bits left of this concept instead of the score.
+        ax : matplotlib Axes, optional
+            Where to draw.
+        **kwargs : dict
+            For ``Axes.plot``.
+
+        Returns
+        -------
+        KnockoutCurveDisplay
+        """
+        if concept is None:
+            return cls(result.sizes, result.score, result.random_score, unit="score").plot(
+                ax, **kwargs
+            )
+        check_choice(concept, name="concept", choices=range(result.information.shape[1]))
+        left, random_left = (
+            part[..., concept] for part in (result.information, result.random_information)
+        )
+        return cls(result.sizes, left, random_left, unit="I(A;B), bits").plot(ax, **kwargs)
+
+    def plot(self, ax=None, **kwargs):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        **kwargs : dict
+            For the lines, ``Axes.plot``.
+
+        Returns
+        -------
+        KnockoutCurveDisplay
+            Itself.
+        """
+        pyplot = _pyplot("KnockoutCurveDisplay.plot")
+        if ax is None:
+            _, ax = pyplot.subplots(layout="constrained")
+        self.band_ = None
+        if self.random_left is not None and np.size(self.random_left):
+            low, middle, high = np.quantile(self.random_left, [0.1, 0.5, 0.9], axis=0)
+            self.band_ = ax.fill_between(
+                self.sizes, low, high, color="0.8", label="random orders (10-90 %)", linewidth=0
+            )
+            ax.plot(self.sizes, middle, color="0.5", label="random orders (median)")
+        curves = self.left if isinstance(self.left, dict) else {"given order": self.left}
+        self.lines_ = [
+            ax.plot(self.sizes, left, **({"label": name} | kwargs))[0]
+            for name, left in curves.items()
+        ]
+        ax.set(xlabel="nodes knocked out", ylabel=f"left ({self.unit})")
+        ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self

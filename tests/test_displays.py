@@ -10,7 +10,13 @@ from matplotlib.colors import PowerNorm
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
-from relayestimators import KnockoutDisplay, RelayAnalyzer, RelayMapDisplay
+from relayestimators import (
+    KnockoutCurveDisplay,
+    KnockoutDisplay,
+    RelayAnalyzer,
+    RelayMapDisplay,
+    knockout_curve,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +83,33 @@ def test_without_matplotlib(monkeypatch):
     for display in (RelayMapDisplay(np.eye(2)), KnockoutDisplay([0.1], [[0.1]])):
         with pytest.raises(ImportError, match=r"needs matplotlib.*relayestimators\[plot\]"):
             display.plot()
+
+
+def test_other_maps_have_another_label():
+    display = RelayMapDisplay(np.eye(3), label="effect (bits)").plot()
+    assert display.figure_.axes[1].get_ylabel() == "effect (bits)"
+
+
+def test_curves():
+    random_left = np.array([[1.0, 0.9, 0.2], [1.0, 0.8, 0.4]])
+    display = KnockoutCurveDisplay([0, 2, 4], {"a": [1, 0.5, 0.2], "b": [1, 1, 0]}, random_left)
+    display.plot(linewidth=3)
+    assert [line.get_label() for line in display.lines_] == ["a", "b"]
+    np.testing.assert_array_equal(display.lines_[0].get_ydata(), [1, 0.5, 0.2])
+    np.testing.assert_array_equal(display.lines_[1].get_xdata(), [0, 2, 4])
+    assert display.lines_[0].get_linewidth() == 3
+    assert display.band_ is not None
+    assert display.ax_.get_ylabel() == "left (accuracy)"
+    assert KnockoutCurveDisplay([0, 1], [1.0, 0.5]).plot().band_ is None
+
+
+def test_curves_from_a_result(fitted):
+    X, y = make_panel()
+    result = knockout_curve(fitted, X, y, order=range(6), n_random=2)
+    display = KnockoutCurveDisplay.from_result(result)
+    np.testing.assert_array_equal(display.lines_[0].get_ydata(), result.score)
+    bits = KnockoutCurveDisplay.from_result(result, concept=1)
+    np.testing.assert_array_equal(bits.lines_[0].get_ydata(), result.information[:, 1])
+    assert "bits" in bits.ax_.get_ylabel()
+    with pytest.raises(ValueError, match="concept=3; allowed are 0, 1, 2"):
+        KnockoutCurveDisplay.from_result(result, concept=3)
