@@ -5,12 +5,11 @@ protocol, ``unroll`` and ``classes_``; gradients also need a ``module_`` with ``
 """
 
 from copy import deepcopy
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import check_consistent_length, check_random_state, gen_batches
+from sklearn.utils import Bunch, check_consistent_length, check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import nn
 from tqdm.auto import tqdm
@@ -38,47 +37,48 @@ def rank_nodes(
     timepoints=None,
     align="start",
     layer=-1,
-    n_steps=8,
+    state="h",
+    n_steps=None,
     random_state=None,
     n_jobs=None,
     verbose=0,
 ):
     """Score every hidden node, for every concept at every time step, by a method of choice.
 
-    Whatever the method, the scores have one shape, so that relay information can be compared with
-    other measures of importance in the same knockouts.
+    Scores have one shape, so that all methods can be put through the same knockouts.
 
     Parameters
     ----------
     estimator : fitted classifier
-        With ``unroll``; it is not changed. For "gradient", "conductance" and
-        "integrated_gradients" its ``module_`` must return logits and have ``forward_with``, for
-        "readout" a linear ``readout``, as :class:`RecurrentNetwork` has.
+        With ``unroll``; it is not changed. The last three methods need a ``module_`` that returns
+        logits and has ``forward_with``, "readout" one with a linear ``readout``, as
+        :class:`RecurrentNetwork` has.
     X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
         As the classifier takes it.
     y : array-like of shape (n_instances,)
-        Labels. Only the relay methods use them; the others explain what the net predicts.
+        Labels. Only relay methods use them; the others explain what the net predicts.
     method : str, default="throughput"
-        What makes a node important; all names are in ``rankings.RANKINGS``.
+        One of ``rankings.RANKINGS``.
 
         "throughput", "contexts", "shapley", "shrink", "single", "gaussian"
-            Relay information in bits, by :class:`RelayAnalyzer`; see :func:`relay_scores`.
+            Relay information in bits, see :func:`relay_scores`.
         "random"
-            Uniform random numbers, independent for each concept, time step and node: chance.
+            Random numbers, independent for each concept, time step and node.
         "readout"
-            Largest difference of readout weights, averaged over classes of the same concept
-            value, between two values; the same at every time step. Last layer only.
+            How far apart the mean readout weights of classes with different concept values are at
+            most. Last layer only; the same at every time step.
         "variance"
             Variance of the activation over instances; the same for every concept.
         "gradient"
-            abs(h * dL/dh), mean over instances, where h is the activation at the time
-            step and the derivative is total: through all that follows in the recurrence [1]_.
+            Activation times gradient [1]_: magnitude, mean over instances. The derivative is
+            total, through all that follows in the recurrence.
         "conductance"
-            Conductance [2]_ of h while the input moves from the mean series of `X` to the instance,
-            by captum [4]_; absolute value, mean over instances.
+            The same with conductance [2]_, while the input moves from the mean series of `X` to
+            the instance. Needs captum [4]_.
         "integrated_gradients"
-            The same with integrated gradients [3]_ of h, which moves from its value under the mean
-            series to its own while the rest of the run is that of the instance.
+            The same with integrated gradients [3]_, while the activations of the time step move
+            from those under the mean series to the instance's; the rest of the run is the
+            instance's own. Needs captum.
     concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts), default="ovr"
         As in :class:`RelayAnalyzer`.
     timepoints : None, int or array-like of int, default=None
@@ -87,10 +87,13 @@ def rank_nodes(
         Where series of unequal length are lined up, as in :class:`RelayAnalyzer`.
     layer : int, default=-1
         Layer of the nodes.
-    n_steps : int, default=8
-        Points of the integrals of "conductance" and "integrated_gradients".
+    state : {"h", "c"}, default="h"
+        Hidden state, or memory cell of an LSTM; "readout" and gradients know the former only.
+    n_steps : int, optional
+        Points of the integral; by default 100 for "conductance", which makes one run for all time
+        steps, and 20 for "integrated_gradients", which makes one for each.
     random_state : int, RandomState instance or None, default=None
-        Draws random scores, and the contexts of relay methods.
+        Draws the contexts of relay methods, and random scores.
     n_jobs : int, optional
         Joblib workers of relay methods. The result does not depend on it.
     verbose : int, default=0
@@ -99,22 +102,13 @@ def rank_nodes(
     Returns
     -------
     ndarray of shape (n_concepts, n_timepoints, n_nodes)
-        Scores, higher is more important; NaN at time steps no instance has. Units are those of the
-        method: only the order can be compared between methods.
+        Scores, higher is more important; NaN at time steps no instance has. Bits of
+        information with relay methods, bits of log-odds with the last three.
 
     Raises
     ------
-    ValueError
-        If an argument is not allowed, or the method does not apply to this layer or net.
-    TypeError
-        If the estimator or its module lacks what the method needs.
-    ImportError
-        If the method needs captum and it is not installed.
-
-    Warns
-    -----
-    CoverageWarning
-        With relay methods, as :class:`RelayAnalyzer`.
+    ValueError, TypeError, ImportError
+        If an argument is not allowed, or the net or the installation lacks what the method needs.
 
     See Also
     --------
@@ -123,23 +117,17 @@ def rank_nodes(
 
     Notes
     -----
-    L is the log-odds of the predicted concept value: logsumexp of the logits of the classes with
-    this value minus that of the others. For concepts of two values, L for the true value differs
-    in sign only, so the scores are the same.
-
-    The mean series averages the instances that have the step, and is cut to the length of each
-    instance.
+    Gradients are of the log-odds of the predicted concept value: the classes with this value
+    against the others. The mean series is over the instances that have the time step. In nets that
+    switch between attractors gradients live on narrow parts of a path, and integrals converge
+    slowly: raise `n_steps` until the order of the nodes stays.
 
     References
     ----------
-    .. [1] A. Shrikumar, P. Greenside, A. Shcherbina, A. Kundaje (2016). Not just a black box:
-       learning important features through propagating activation differences. arXiv:1605.01713.
-    .. [2] K. Dhamdhere, M. Sundararajan, Q. Yan (2018). How important is a neuron?
-       arXiv:1805.12233.
-    .. [3] M. Sundararajan, A. Taly, Q. Yan (2017). Axiomatic attribution for deep networks. ICML.
-       arXiv:1703.01365.
-    .. [4] N. Kokhlikyan et al. (2020). Captum: a unified and generic model interpretability
-       library for PyTorch. arXiv:2009.07896.
+    .. [1] A. Shrikumar et al. (2016). Not just a black box. arXiv:1605.01713.
+    .. [2] K. Dhamdhere et al. (2018). How important is a neuron? arXiv:1805.12233.
+    .. [3] M. Sundararajan et al. (2017). Axiomatic attribution for deep networks. arXiv:1703.01365.
+    .. [4] N. Kokhlikyan et al. (2020). Captum. arXiv:2009.07896.
 
     Examples
     --------
@@ -152,115 +140,70 @@ def rank_nodes(
     >>> scores = rank_nodes(net, X, y, method="gradient", timepoints=range(3, 8))
     >>> scores.shape
     (2, 5, 32)
-    >>> nodes = scores.mean(axis=(0, 1)).argsort()  # weakest first
-    >>> result = knockout_specificity(net, X, y, relays=[nodes[-8:], nodes[:8]], n_random=0)
-    >>> strong, weak = result.accuracy_loss
-    >>> bool(strong > weak)
+    >>> order = scores.mean(axis=(0, 1)).argsort()  # weakest first
+    >>> weak, strong = knockout_specificity(net, X, y, relays=[order[:8], order[-8:]]).loss
+    >>> bool(weak.mean() < strong.mean())
     True
     """
     check_choice(method, name="method", choices=RANKINGS)
     check_choice(align, name="align", choices=("start", "end"))
-    check_integer(n_steps, name="n_steps", low=1)
+    check_integer(1 if n_steps is None else n_steps, name="n_steps", low=1)
     check_recurrent(estimator)
     check_is_fitted(estimator)
-    options = {"concepts": concepts, "timepoints": timepoints, "align": align, "layer": layer}
+    if state != "h" and (method == "readout" or method in _BY_GRADIENTS):
+        raise ValueError(f"method={method!r} with state={state!r}; it knows state='h' only.")
+    where = {"concepts": concepts, "timepoints": timepoints, "align": align}
+    where |= {"layer": layer, "state": state}
     if method in METHODS:
-        options |= {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
-        analyzer = RelayAnalyzer(FrozenEstimator(estimator), method=method, **options)
-        return analyzer.fit(X, y).relay_map_
-    case = _make_case(estimator, X, y, **options)
-    if method == "random":
-        return _random(case, random_state)
-    if method in _OF_ACTIVATIONS:
-        return _everywhere(_OF_ACTIVATIONS[method](case), case)
-    return _everywhere(_explained(case, method, n_steps, verbose), case)
+        options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
+        frozen = FrozenEstimator(estimator)
+        return RelayAnalyzer(frozen, method=method, **where, **options).fit(X, y).relay_map_
+    case = _make_case(estimator, X, y, **where)
+    if method in _BY_GRADIENTS:
+        scores = _mean_attribution(case, method, n_steps, verbose)
+    else:
+        scores = _WITHOUT_GRADIENTS[method](case, check_random_state(random_state))
+    shape = case.table.shape[1], len(case.timepoints), case.run.hidden.shape[2]
+    scores = np.broadcast_to(scores, shape).astype(np.float64)
+    scores[:, (case.when < 0).all(axis=0)] = np.nan
+    return scores
 
 
-class _Case(NamedTuple):
-    """A fitted classifier with its data, seen from one layer.
-
-    Parameters
-    ----------
-    estimator, X
-        As in `rank_nodes`.
-    run : Bunch
-        What ``unroll`` returned.
-    steps : ndarray of shape (n_instances, n_timepoints), int
-        Where each instance has the time steps to score; -1 where it does not.
-    timepoints : ndarray of shape (n_timepoints,), int
-        The time steps to score.
-    table : ndarray of shape (n_classes, n_concepts)
-        Concept values.
-    layer : int
-        The layer.
-    """
-
-    estimator: Any
-    X: Any
-    run: Any
-    steps: np.ndarray
-    timepoints: np.ndarray
-    table: np.ndarray
-    layer: int
-
-
-def _make_case(estimator, X, y, concepts, timepoints, align, layer):
-    classes = estimator.classes_
+def _make_case(estimator, X, y, concepts, timepoints, align, layer, state):
+    """Return what all methods start from; `when` is each series' own number of every time step."""
+    classes, y = estimator.classes_, column_or_1d(y, warn=True)
     table = check_concepts(concepts, len(classes))
-    y = column_or_1d(y, warn=True)
-    concept_values(y, classes, table)  # refuses labels there are not
-    run = estimator.unroll(X, layer=layer)
+    concept_values(y, classes, table)  # refuses labels that are none of the classes
+    run = estimator.unroll(X, layer=layer, state=state)
     check_consistent_length(run.hidden, y)
     n_timepoints = run.hidden.shape[1]
     timepoints = check_timepoints(timepoints, n_timepoints)
     lengths = (~np.isnan(run.hidden[:, :, 0])).sum(axis=1)[:, None]
-    steps = timepoints + (lengths - n_timepoints if align == "end" else 0 * lengths)
-    steps = np.where((steps >= 0) & (steps < lengths), steps, -1)
-    return _Case(estimator, X, run, steps, timepoints, table, layer)
+    when = timepoints - (n_timepoints - lengths) * (align == "end")
+    when = np.where((when >= 0) & (when < lengths), when, -1)  # -1: nowhere
+    case = {"estimator": estimator, "X": X, "layer": layer, "table": table, "run": run}
+    return Bunch(**case, timepoints=timepoints, when=when)
 
 
-def _everywhere(scores, case):
-    """Return scores of the full shape, NaN where no instance has the time step."""
-    shape = case.table.shape[1], len(case.timepoints), case.run.hidden.shape[2]
-    scores = np.broadcast_to(scores, shape).astype(np.float64)
-    scores[:, (case.steps < 0).all(axis=0)] = np.nan
-    return scores
-
-
-# ---------------------------------------------------------------- without gradients
-
-
-def _random(case, random_state):
-    """Return random scores that do not depend on which other time steps are asked for."""
+def _random(case, rng):
+    """Draw for all time steps, so that scores do not depend on which of them are asked for."""
     shape = case.table.shape[1], *case.run.hidden.shape[1:]
-    return _everywhere(
-        check_random_state(random_state).random_sample(shape)[:, case.timepoints], case
-    )
+    return rng.random_sample(shape)[:, case.timepoints]
 
 
-def _variance(case):
-    hidden = case.run.hidden.astype(np.float64)
-    scores = np.full((len(case.timepoints), hidden.shape[2]), np.nan)
-    for k, step in enumerate(case.steps.T):
-        here = np.flatnonzero(step >= 0)
-        if here.size:
-            scores[k] = hidden[here, step[here]].var(axis=0)
-    return scores
-
-
-def _readout(case):
-    module = getattr(case.estimator, "module_", None)
-    readout, shape = getattr(module, "readout", None), (len(case.table), case.run.hidden.shape[2])
+def _readout(case, rng):
+    module, n_nodes = getattr(case.estimator, "module_", None), case.run.hidden.shape[2]
+    readout = getattr(module, "readout", None)
     if not isinstance(readout, nn.Linear):
         raise TypeError(
-            f"method='readout' needs a classifier whose module_ has a linear layer `readout` of "
-            f"the last states, as RecurrentNetwork; {type(module).__name__} has none."
+            "method='readout' needs a module_ with a linear layer `readout` of its last states; "
+            f"{type(module).__name__} has none."
         )
-    top = getattr(module, "num_layers", 0) - 1
-    if case.layer not in (-1, top) or tuple(readout.weight.shape) != shape:
+    last = case.layer in (-1, getattr(module, "num_layers", 0) - 1)
+    if not last or tuple(readout.weight.shape) != (len(case.table), n_nodes):
         raise ValueError(
-            f"method='readout' with layer={case.layer}: only the nodes of the last layer have "
-            "readout weights; use layer=-1 or another method."
+            f"method='readout' with layer={case.layer}: only nodes of the last layer have readout "
+            "weights; use layer=-1 or another method."
         )
     weight = readout.weight.detach().cpu().numpy().astype(np.float64)
     scores = []
@@ -270,180 +213,142 @@ def _readout(case):
     return np.stack(scores)[:, None]
 
 
-_OF_ACTIVATIONS = {"readout": _readout, "variance": _variance}
+def _variance(case, rng):
+    scores = np.zeros((len(case.timepoints), case.run.hidden.shape[2]))
+    for k, when in enumerate(case.when.T):
+        there = np.flatnonzero(when >= 0)
+        if there.size:
+            scores[k] = case.run.hidden[there, when[there]].var(axis=0, dtype=np.float64)
+    return scores
 
 
-# ---------------------------------------------------------------- with gradients
+_WITHOUT_GRADIENTS = {"random": _random, "readout": _readout, "variance": _variance}
 
 
-def _explained(case, method, n_steps, verbose):
-    """Return the mean magnitude of an attribution over instances.
-
-    Parameters
-    ----------
-    case : _Case
-    method : str
-        One of ``_OF_GRADIENTS``.
-    n_steps, verbose : int
-        As in `rank_nodes`.
-
-    Returns
-    -------
-    ndarray of shape (n_concepts, n_timepoints, n_nodes)
-    """
+def _mean_attribution(case, method, n_steps, verbose):
+    """Return the magnitude of what a node is credited with, mean over instances."""
     module, panel = _differentiable(case, method)
-    n_nodes = case.run.hidden.shape[2]
-    mean_series = panel.nan_to_num().sum(dim=0) / (~panel.isnan()).sum(dim=0).clamp(min=1)
-    attribute = _OF_GRADIENTS[method](module, case.layer, mean_series, n_steps)
-    steps = torch.as_tensor(case.steps, device=panel.device)
-    predicted = case.run.logits.argmax(axis=1)
-    share = case.table[predicted][:, None, :] == case.table  # instances, classes, concepts
-    share = torch.as_tensor(share, device=panel.device)
-    points = 1 if method == "gradient" else n_steps + 1
-    floats = 16 * n_nodes * getattr(module, "num_layers", 1) * panel.shape[2] * points
-    batches = list(gen_batches(len(panel), max(1, _FLOATS // floats)))
-    tasks = [(rows, concept) for rows in batches for concept in range(case.table.shape[1])]
-    total = torch.zeros(case.table.shape[1], steps.shape[1], n_nodes, dtype=torch.float64)
+    attribute, default = _BY_GRADIENTS[method]
+    n_steps = default if method == "gradient" else n_steps or default
+    n_nodes, n_concepts = case.run.hidden.shape[2], case.table.shape[1]
+    net = _LogOdds(module, case.layer, n_nodes)
+    mean = panel.nan_to_num().sum(dim=0) / (~panel.isnan()).sum(dim=0).clamp(min=1)
+    baseline = torch.where(panel.isnan(), panel, mean)
+    when = torch.as_tensor(case.when, device=panel.device)
+    predicted = case.table[case.run.logits.argmax(axis=1)]
+    own = torch.as_tensor(predicted[:, None] == case.table, device=panel.device)
+    floats = 16 * n_nodes * getattr(module, "num_layers", 1) * panel.shape[2] * (n_steps + 1)
+    batches = gen_batches(len(panel), max(1, _FLOATS // floats))
+    tasks = [(rows, concept) for rows in batches for concept in range(n_concepts)]
+    total = np.zeros((n_concepts, when.shape[1], n_nodes))
     for rows, concept in tqdm(tasks, disable=not verbose, desc=method, unit="batch"):
+        part = panel[rows], baseline[rows], own[rows, :, concept], when[rows]
         with torch.enable_grad():
-            values = attribute(panel[rows], share[rows, :, concept], steps[rows])
-        total[concept] += values.detach().abs().double().sum(dim=0).cpu()
-    return total.numpy() / np.maximum((case.steps >= 0).sum(axis=0), 1)[:, None]
+            values = attribute(net, *part, n_steps)
+        total[concept] += values.detach().abs().cpu().double().sum(dim=0).numpy()
+    return total / np.maximum((case.when >= 0).sum(axis=0), 1)[:, None]
 
 
 def _differentiable(case, method):
-    """Return a copy of the module that keeps no gradients of its weights, and the panel."""
+    """Return a copy of the module, whose weights keep no gradients, and the panel."""
     module = getattr(case.estimator, "module_", None)
     if not hasattr(module, "forward_with"):
         raise TypeError(
-            f"method={method!r} needs a classifier whose module_ has forward_with(X, edit, *, "
-            f"layer), as RecurrentNetwork; {type(module).__name__} has none. Relay methods, "
-            "'random' and 'variance' work without."
+            f"method={method!r} needs a module_ with forward_with(X, edit, *, layer); "
+            f"{type(module).__name__} has none. Relay methods, 'random', 'variance' work without."
         )
     if np.array_equal(case.run.logits, case.run.proba):
         raise ValueError(
-            f"method={method!r} needs logits, but module {type(module).__name__} returns "
-            "probabilities; train it on logits with criterion=torch.nn.CrossEntropyLoss."
+            f"method={method!r} needs logits; {type(module).__name__} returns probabilities. Train "
+            "it on logits, with criterion=torch.nn.CrossEntropyLoss."
         )
     module = deepcopy(module).eval().requires_grad_(False)
-    panel = torch.tensor(case.estimator._panel_to_run(case.X))
+    panel = torch.tensor(case.estimator.checked_panel(case.X))
     return module, panel.to(next(module.parameters()))
 
 
-def _log_odds(logits, own):
-    """Return log-odds of the classes in the mask `own` against the others, (n_instances,)."""
-    inside, outside = (logits.masked_fill(mask, -torch.inf) for mask in (~own, own))
-    return inside.logsumexp(dim=1) - outside.logsumexp(dim=1)
+class _LogOdds(nn.Module):
+    """Log-odds of concept values, with hidden states passing through the layer `tap`, once.
 
-
-def _at(values, steps):
-    """Return what each instance has at its steps, 0 where it does not have the step."""
-    where = steps.clamp(min=0)[:, :, None].expand(-1, -1, values.shape[2])
-    return values.gather(1, where) * (steps >= 0)[:, :, None]
-
-
-def _gradient(module, layer, mean_series, n_steps):
-    def attribute(X, own, steps):
-        # d/dg of a gate g = 1 that multiplies h is h * d/dh: one backward pass for all steps
-        n_nodes = module.unroll(X[:1], layer=layer).hidden.shape[2]
-        gates = X.new_ones(X.shape[2], len(X), n_nodes, requires_grad=True)
-        each = gates.unbind()
-
-        def gate(h, timepoint, *, nodes):
-            return h * each[timepoint][:, nodes]
-
-        odds = _log_odds(module.forward_with(X, gate, layer=layer), own)
-        return _at(torch.autograd.grad(odds.sum(), gates)[0].transpose(0, 1), steps)
-
-    return attribute
-
-
-class _Tapped(nn.Module):
-    """Log-odds of concept values, with hidden states passing once through the layer `tap`.
-
-    captum's layer methods break on a layer that is called at every time step. So the states come
-    from a run of their own, pass through `tap`, and are put into a second run.
+    captum breaks on a layer that is called at every time step. So the states come from a run of
+    their own, pass through `tap`, and are put into a second run.
     """
 
-    def __init__(self, module, layer):
+    def __init__(self, module, layer, n_nodes):
         super().__init__()
-        self.module, self.layer, self.tap = module, layer, nn.Identity()
+        self.module, self.layer, self.n_nodes, self.tap = module, layer, n_nodes, nn.Identity()
 
-    def forward(self, X, own, steps=None):
-        """Return the log-odds; states of all steps are tapped, or of one step per instance."""
+    def edited(self, X, own, edit):
+        """Return log-odds of the classes `own` in bits: their sum, as instances do not touch."""
+        logits = self.module.forward_with(X, edit, layer=self.layer)
+        inside, outside = (logits.masked_fill(mask, -torch.inf) for mask in (~own, own))
+        return (inside.logsumexp(dim=1) - outside.logsumexp(dim=1)).sum()[None] / np.log(2)
+
+    def forward(self, X, own, when=None):
+        """Return log-odds; the states of all steps pass `tap`, or of one step per instance."""
         hidden = self.module.unroll(X, layer=self.layer).hidden
-        if steps is None:
+        if when is None:
             each = self.tap(hidden.nan_to_num()).unbind(dim=1)
         else:
-            each = self.tap(hidden[torch.arange(len(X), device=X.device), steps])
+            chosen = self.tap(hidden[torch.arange(len(X), device=X.device), when])
 
-        def follow(h, timepoint, *, nodes):
-            """Leave the value as it is, and let the derivative see the tapped state."""
+        def follow(h, timepoint, *, nodes):  # no other value, but what was tapped has a derivative
             tapped = each[timepoint][:, nodes]
             return h + (tapped - tapped.detach())
 
         def replace(h, timepoint, *, nodes):
-            here = steps == timepoint
-            return torch.where(here[:, None], each[:, nodes], h) if here.any() else h
+            now = when == timepoint
+            return torch.where(now[:, None], chosen[:, nodes], h) if now.any() else h
 
-        edit = follow if steps is None else replace
-        return _log_odds(self.module.forward_with(X, edit, layer=self.layer), own)
+        return self.edited(X, own, follow if when is None else replace)
 
 
-def _captum(method):
+def _gradient(net, X, baseline, own, when, n_steps):
+    # the derivative by a gate of 1 that multiplies h is h * dL/dh: one pass for all time steps
+    gates = X.new_ones(X.shape[2], len(X), net.n_nodes, requires_grad=True)
+    each = gates.unbind()
+    odds = net.edited(X, own, lambda h, timepoint, *, nodes: h * each[timepoint][:, nodes])
+    return _at(torch.autograd.grad(odds, gates)[0].transpose(0, 1), when)
+
+
+def _conductance(net, X, baseline, own, when, n_steps):
+    # of captum's rules only this has both ends of the path, without which a part of it is lost
+    options = {"n_steps": n_steps, "method": "riemann_trapezoid", "additional_forward_args": own}
+    explainer = _captum("LayerConductance")(net, net.tap)
+    return _at(explainer.attribute(X, baseline, **options), when)
+
+
+def _integrated_gradients(net, X, baseline, own, when, n_steps):
+    explainer = _captum("LayerIntegratedGradients")(net, net.tap)
+    values = X.new_zeros(*when.shape, net.n_nodes)
+    for k, step in enumerate(when.T):
+        there = step >= 0
+        if there.any():
+            options = {"additional_forward_args": (own[there], step[there]), "n_steps": n_steps}
+            values[there, k] = explainer.attribute(X[there], baseline[there], **options)
+    return values
+
+
+def _captum(name):
     try:
         from captum import attr
     except ImportError as error:
-        raise ImportError(
-            f"method={method!r} needs captum; pip install 'relayestimators[captum]'."
-        ) from error
-    return attr
+        raise ImportError(f"{name} needs captum: pip install 'relayestimators[captum]'.") from error
+    return getattr(attr, name)
 
 
-def _conductance(module, layer, mean_series, n_steps):
-    tapped = _Tapped(module, layer)
-    explainer = _captum("conductance").LayerConductance(tapped, tapped.tap)
-
-    def attribute(X, own, steps):
-        baseline = torch.where(X.isnan(), X, mean_series)
-        # of captum's rules only this one has both ends of the path, without which a part is lost
-        values = explainer.attribute(
-            X,
-            baseline,
-            additional_forward_args=own,
-            n_steps=n_steps,
-            method="riemann_trapezoid",
-        )
-        return _at(values, steps)
-
-    return attribute
+def _at(values, when):
+    """Return what each instance has at its own time steps, 0 where it does not have one."""
+    where = when.clamp(min=0)[:, :, None].expand(-1, -1, values.shape[2])
+    return values.gather(1, where) * (when >= 0)[:, :, None]
 
 
-def _integrated_gradients(module, layer, mean_series, n_steps):
-    tapped = _Tapped(module, layer)
-    explainer = _captum("integrated_gradients").LayerIntegratedGradients(tapped, tapped.tap)
-
-    def attribute(X, own, steps):
-        baseline = torch.where(X.isnan(), X, mean_series)
-        values = []
-        for step in steps.T:
-            parts = explainer.attribute(
-                X,
-                baseline,
-                additional_forward_args=(own, step.clamp(min=0)),
-                n_steps=n_steps,
-            )
-            values.append(parts * (step >= 0)[:, None])
-        return torch.stack(values, dim=1)
-
-    return attribute
-
-
-_OF_GRADIENTS = {
-    "gradient": _gradient,
-    "conductance": _conductance,
-    "integrated_gradients": _integrated_gradients,
+#: How to credit nodes in every instance, and how many points its integral has by default.
+_BY_GRADIENTS = {
+    "gradient": (_gradient, 1),
+    "conductance": (_conductance, 100),
+    "integrated_gradients": (_integrated_gradients, 20),
 }
 
 #: Names of the methods of :func:`rank_nodes`.
-RANKINGS = (*METHODS, "random", *_OF_ACTIVATIONS, *_OF_GRADIENTS)
+RANKINGS = (*METHODS, *_WITHOUT_GRADIENTS, *_BY_GRADIENTS)

@@ -300,6 +300,13 @@ def test_on_gpu(panel):
     net = small(device="cuda", max_epochs=20).fit(X, y)
     assert net.score(X, y) > 0.9
     assert net.hidden_states(X).shape == (60, 10, 6)
+    clamps = [Clamp([0], [0.3], start=2), Clamp([1, 2], np.zeros((60, 10, 2), dtype=np.float32))]
+    there = net.knock_out(X, clamps)
+    for i, clamp in enumerate(clamps):
+        np.testing.assert_allclose(there.proba[i], net.unroll(X, clamp=clamp).proba, atol=1e-4)
+    here = copy.deepcopy(net).set_params(device="cpu")
+    here.module_.to("cpu")
+    np.testing.assert_allclose(here.knock_out(X, clamps).proba, there.proba, atol=1e-4)
 
 
 def test_params_are_clean_and_complete():

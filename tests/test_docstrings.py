@@ -13,10 +13,13 @@ from relayestimators import (
     counting,
     discretization,
     information,
+    knockout,
     networks,
     panels,
+    rankings,
     relay,
     report,
+    studies,
 )
 
 # What is not asked for, and why.
@@ -31,11 +34,28 @@ IGNORED = {
     "RT04",  # the fields of a Bunch are named, not described in sentences
     "RT03",  # a Returns section whose name and type say it all
     "PR07",  # parameters whose name and type say it all
+    "YD01",  # context managers yield nothing
     "PR09",  # "As in `fit`" sections refer to others
     "SS06",  # a summary may take a second line
 }
 
-MODULES = (information, counting, relay, discretization, networks, panels, report)
+MODULES = (
+    information,
+    counting,
+    relay,
+    discretization,
+    knockout,
+    networks,
+    networks._clamps,
+    networks._network,
+    networks._recurrence,
+    panels,
+    rankings,
+    report,
+    studies._ablation,
+    studies._specificity,
+    studies._sweep,
+)
 
 
 def public_objects():

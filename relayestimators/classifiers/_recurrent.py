@@ -69,8 +69,9 @@ class RecurrentClassifier(NeuralNetClassifier):
     module : torch module (class or instance)
         Takes a panel of shape (n_instances, n_channels, n_timepoints) in which the time steps
         after the end of a shorter series are NaN. To be analysed and knocked out it needs
-        ``unroll(X, *, clamp, layer, state)`` as :class:`RecurrentNetwork` has it. If its
-        constructor takes ``input_size`` or ``n_classes``, they are filled in.
+        ``unroll(X, *, clamp, layer, state)`` as :class:`RecurrentNetwork` has it; with
+        ``knock_out(X, clamps)`` many knockouts are as fast as that makes them. If its constructor
+        takes ``input_size`` or ``n_classes``, they are filled in.
     *args
         Further positional arguments of skorch's NeuralNet.
     criterion : torch criterion class, default=torch.nn.NLLLoss
@@ -464,7 +465,7 @@ class RecurrentClassifier(NeuralNetClassifier):
             final : ndarray of shape (n_instances, n_nodes)
                 States after the last step of each series (the first, for backward nodes).
         """
-        output, hidden, final = self._run(self._panel_to_run(X), clamp, layer, state)
+        output, hidden, final = self._run(self._panel_to_unroll(X), clamp, layer, state)
         if not torch.isfinite(final).all():
             raise ValueError(_DIVERGED)
         return Bunch(**self._answers(output), hidden=to_numpy(hidden), final=to_numpy(final))
@@ -489,7 +490,7 @@ class RecurrentClassifier(NeuralNetClassifier):
             proba : ndarray of shape (n_clamps, n_instances, n_classes)
                 Probabilities.
         """
-        panel, clamps = self._panel_to_run(X), list(clamps)
+        panel, clamps = self._panel_to_unroll(X), list(clamps)
         if not clamps:
             nothing = np.empty((0, len(panel), len(self.classes_)), dtype=np.float32)
             return Bunch(logits=nothing, proba=nothing.copy())
@@ -499,7 +500,23 @@ class RecurrentClassifier(NeuralNetClassifier):
             output = torch.stack([self._run(panel, clamp)[0] for clamp in clamps])
         return Bunch(**self._answers(output))
 
-    def _panel_to_run(self, X):
+    def checked_panel(self, X):
+        """Return X as the module sees it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_instances, n_channels, n_timepoints), float32
+            NaN after the end of shorter series.
+        """
+        check_is_fitted(self)
+        return np.require(self._check_X(X), requirements="W")  # torch warns of read-only memory
+
+    def _panel_to_unroll(self, X):
         """Return a checked panel, if the module can show and hold its states."""
         check_is_fitted(self)
         if not hasattr(self.module_, "unroll"):
@@ -507,7 +524,7 @@ class RecurrentClassifier(NeuralNetClassifier):
                 f"module {type(self.module_).__name__} has no method unroll(X, *, clamp, layer, "
                 "state); it is needed to see and to hold hidden states."
             )
-        return np.require(self._check_X(X), requirements="W")  # torch warns of read-only memory
+        return self.checked_panel(X)
 
     def _run(self, panel, clamp, layer=-1, state="h"):
         """Return output, trajectories and final states of a checked panel, in batches."""

@@ -271,11 +271,15 @@ class RecurrentNetwork(nn.Module):
 
     def _block(self, X):
         """Return how many rows to step at once, and how many instances at most, by memory."""
-        rows, instances, floats = (1024, 256, 2**24) if X.device.type == "cpu" else _ON_GPU
-        gates = len(self.recurrent.weight_hh_l0) * X.shape[2]
-        instances = max(1, min(instances, floats // gates))
+        gates = len(self.recurrent.weight_hh_l0)
+        if X.device.type == "cpu":  # a step's rows stay in the cache
+            rows, instances, floats = min(2048, max(256, 2**19 // gates)), 256, 2**24
+        else:  # not tuned
+            rows, instances, floats = 2**16, 2**12, 2**28
+        steps = gates * X.shape[2]
+        instances = max(1, min(instances, floats // steps))
         if self.num_layers > 1:  # the layers above project the inputs of every row
-            rows = max(instances, min(rows, floats // gates))
+            rows = max(instances, min(rows, floats // steps))
         return rows, instances
 
     def _weights(self, depth, direction):
@@ -348,9 +352,6 @@ class RecurrentNetwork(nn.Module):
             alive=intact.alive,
             keep=keep,
         )
-
-
-_ON_GPU = (2**16, 2**12, 2**28)  # rows, instances, floats; not tuned
 
 
 class _Intact:

@@ -181,7 +181,7 @@ def split_bias(kind, bias):
     ----------
     kind : {"tanh", "relu", "gru", "lstm"}
     bias : Tensor of shape (n_gates * hidden_size,)
-        bias_hh.
+        Recurrent biases, bias_hh.
 
     Returns
     -------
@@ -306,8 +306,7 @@ def _tanh_fraction(x):
 
     The rational minimax approximation of Eigen and XLA for float32.
     """
-    x = _F(7.90531110763549805) if x > _F(7.90531110763549805) else x
-    x = _F(-7.90531110763549805) if x < _F(-7.90531110763549805) else x
+    x = min(max(x, _F(-7.90531110763549805)), _F(7.90531110763549805))
     q = x * x
     p = _F(-2.76076847742355e-16)
     p = p * q + _F(2.00018790482477e-13)

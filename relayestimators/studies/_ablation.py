@@ -28,7 +28,13 @@ _TINY = np.finfo(np.float32).tiny
 
 
 class Knockout(NamedTuple):
-    """A set of nodes and a half-open window of time steps."""
+    """A set of nodes and a half-open window of time steps.
+
+    Parameters
+    ----------
+    nodes : ndarray of shape (n_chosen,), int
+    start, stop : int
+    """
 
     nodes: np.ndarray
     start: int

@@ -11,7 +11,7 @@ from ..panels import frames_to_tensor
 from ..rankings import RANKINGS, rank_nodes
 from ..relay import combine_rankings, half_sample_interval, strongest_nodes
 from ._ablation import Ablation, Knockout
-from ._sweep import knockout_sweep
+from ._sweep import knockout_sweep, window_ends
 
 KNOCKOUT = "knockout"  # the ranking that needs knockouts, so that it cannot live in `rankings`
 DEFAULT_RANKINGS = (
@@ -34,10 +34,12 @@ def compare_rankings(
     find=None,
     concepts="ovr",
     timepoints=None,
+    width=None,
     n_relays=0.25,
     test_size=0.5,
     value="mean",
     layer=-1,
+    state="h",
     n_random=20,
     n_draws=5,
     n_resamples=100,
@@ -49,9 +51,9 @@ def compare_rankings(
     """Put rankings of nodes through the same knockouts, and compare what they cost.
 
     On one part of the data every ranking names, for each concept at each time step, its strongest
-    nodes. On the other part these are held from that time step on. A good ranking of the nodes that
-    carry a concept names nodes whose knockout costs this concept much, more than the other
-    concepts, and more than random nodes.
+    nodes. On the other part these are held from that time step on, or for some steps. A good
+    ranking of the nodes that carry a concept names nodes whose knockout costs this concept much,
+    more than the other concepts, and more than random nodes.
 
     Parameters
     ----------
@@ -73,6 +75,10 @@ def compare_rankings(
         As in :class:`RelayAnalyzer`.
     timepoints : None, int or array-like of int, default=None
         Time steps; negative ones count from the end. None is all.
+    width : int or None, default=None
+        Time steps that nodes are held from each of these on; None is up to the end. Nodes that are
+        held to the end are also missing where the net is read out; one step, in the middle of the
+        series, asks only for what the nodes carry on.
     n_relays : int or float, default=0.25
         Nodes per set; a float is a fraction of all.
     test_size : int, float or None, default=0.5
@@ -82,6 +88,8 @@ def compare_rankings(
         What nodes are held at, as in :func:`knockout_importance`.
     layer : int, default=-1
         Layer of the nodes.
+    state : {"h", "c"}, default="h"
+        Hidden state, or memory cell of an LSTM.
     n_random : int, default=20
         Random sets of nodes.
     n_draws : int, default=5
@@ -159,16 +167,23 @@ def compare_rankings(
     find, measure = _parts(X, y, find, test_size, rng)
     seeds = rng.randint(2**31 - 1, size=3)
     ablation = Ablation(
-        estimator, *measure, concepts=concepts, layer=layer, n_halves=n_resamples, random_state=rng
+        estimator,
+        *measure,
+        concepts=concepts,
+        layer=layer,
+        state=state,
+        n_halves=n_resamples,
+        random_state=rng,
     )
     timepoints = check_timepoints(timepoints, ablation.n_timepoints)
+    stops = window_ends(timepoints, width, ablation.n_timepoints)
     n_relays = check_size(n_relays, ablation.n_nodes, name="n_relays")
     shape = ablation.n_concepts, len(timepoints), ablation.n_nodes
     options = {"concepts": ablation.table, "timepoints": timepoints, "layer": layer}
-    options |= {"random_state": seeds[0], "n_jobs": n_jobs}
+    options |= {"state": state, "random_state": seeds[0], "n_jobs": n_jobs}
     parts = {part for ranking in named.values() for part in _parts_of(ranking)}
     made = {
-        part: _made(part, estimator, *find, options)
+        part: _made(part, estimator, *find, width, options)
         for part in tqdm(sorted(parts), disable=not verbose, desc="rankings")
     }
     scores = [_scores(name, ranking, made, shape) for name, ranking in named.items()]
@@ -178,11 +193,13 @@ def compare_rankings(
     draws = np.random.RandomState(seeds[1])
     chance = [draws.permutation(ablation.n_nodes)[:n_relays] for _ in range(n_random)]
     knockouts = [
-        Knockout(sets[(*place, slice(None))], int(timepoints[place[2]]), ablation.n_timepoints)
+        Knockout(sets[(*place, slice(None))], int(timepoints[place[2]]), stops[place[2]])
         for place in np.ndindex(sets.shape[:3])
     ]
     knockouts += [
-        Knockout(nodes, int(t), ablation.n_timepoints) for nodes in chance for t in timepoints
+        Knockout(nodes, int(start), stop)
+        for nodes in chance
+        for start, stop in zip(timepoints, stops, strict=True)
     ]
     lost = ablation.measure(
         knockouts, value=value, n_draws=n_draws, seed=seeds[2], n_jobs=n_jobs, verbose=verbose
@@ -253,10 +270,10 @@ def _parts(X, y, find, test_size, rng):
     return tuple((_safe_indexing(X, rows), y[rows]) for rows in (find, measure))
 
 
-def _made(method, estimator, X, y, options):
+def _made(method, estimator, X, y, width, options):
     """Return the scores of a method, (n_concepts, n_timepoints, n_nodes)."""
     if method == KNOCKOUT:
-        return knockout_sweep(estimator, X, y, **options).effect
+        return knockout_sweep(estimator, X, y, width=width, **options).effect
     return rank_nodes(estimator, X, y, method=method, **options)
 
 

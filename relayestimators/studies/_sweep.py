@@ -115,12 +115,10 @@ def knockout_sweep(
     )
     nodes = check_nodes(range(ablation.n_nodes) if nodes is None else nodes, ablation.n_nodes)
     timepoints = check_timepoints(timepoints, ablation.n_timepoints)
-    if width is not None:
-        check_integer(width, name="width", low=1)
-    stops = np.minimum(timepoints + (width or ablation.n_timepoints), ablation.n_timepoints)
+    stops = window_ends(timepoints, width, ablation.n_timepoints)
     lost = ablation.measure(
         [
-            Knockout(nodes[i : i + 1], int(start), int(stop))
+            Knockout(nodes[i : i + 1], int(start), stop)
             for start, stop in zip(timepoints, stops, strict=True)
             for i in range(len(nodes))
         ],
@@ -140,3 +138,23 @@ def knockout_sweep(
         nodes=nodes,
         timepoints=timepoints,
     )
+
+
+def window_ends(timepoints, width, n_timepoints):
+    """Return one after the last step of windows that begin at some time steps.
+
+    Parameters
+    ----------
+    timepoints : ndarray of shape (n_windows,)
+    width : int or None
+        Steps in the window; None is up to the end.
+    n_timepoints : int
+
+    Returns
+    -------
+    list of int
+    """
+    if width is None:
+        return [n_timepoints] * len(timepoints)
+    check_integer(width, name="width", low=1)
+    return np.minimum(timepoints + width, n_timepoints).tolist()

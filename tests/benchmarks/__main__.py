@@ -8,9 +8,15 @@ from pathlib import Path
 
 import torch
 
-from . import calibration, composite, planted, speed
+from . import calibration, composite, knockouts, planted, speed
 
-PARTS = {"planted": planted, "composite": composite, "calibration": calibration, "speed": speed}
+PARTS = {
+    "planted": planted,
+    "composite": composite,
+    "calibration": calibration,
+    "speed": speed,
+    "knockouts": knockouts,
+}
 
 parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
 parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all by default")

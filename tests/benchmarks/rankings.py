@@ -1,0 +1,187 @@
+"""Rankings of nodes compared by what knocking out their top nodes costs; for `make rankings`."""
+
+import numpy as np
+from scipy.stats import t as student
+from tqdm import tqdm
+
+from relayestimators import (
+    GRUClassifier,
+    LSTMClassifier,
+    RNNClassifier,
+    combine_rankings,
+    compare_rankings,
+    knockout_sweep,
+    load_panel,
+    make_memory_task,
+    rank_nodes,
+)
+from relayestimators.rankings import RANKINGS
+from relayestimators.relay import METHODS
+
+from .table import markdown
+
+CELLS = {"RNN": RNNClassifier, "GRU": GRUClassifier, "LSTM": LSTMClassifier}
+STATES = {"RNN": ("RNN", "h"), "GRU": ("GRU", "h"), "LSTM": ("LSTM", "h"), "LSTM, c": ("LSTM", "c")}
+OF_CELLS = (*METHODS, "random", "variance")  # what can also rank memory cells
+BEST = "throughput * knockout"
+WINDOWS = {None: "held to the end", 1: "held at one step"}
+
+
+def memory_task(quick):
+    """Return what to train on, to rank on, to measure on; options by window; how to train."""
+    task = make_memory_task(600 if quick else 5000, noise=0.4, random_state=0)
+    ends = [0, 200, 400, 600] if quick else [0, 2000, 3000, 5000]
+    parts = [slice(*pair) for pair in zip(ends[:-1], ends[1:], strict=True)]
+    delay = list(range(*task.delay))
+    options = {None: {"timepoints": [*delay, task.recall]}, 1: {"timepoints": delay}}
+    for window in options.values():
+        window["concepts"] = task.concepts
+    training = {"lr": 0.003, "batch_size": 32, "max_epochs": 40}
+    return *((task.data[part], task.target[part]) for part in parts), options, training
+
+
+def shipped(name, timepoints):
+    """Return a set that comes with sktime: too small for a third part, so ranked in training."""
+
+    def make(quick):
+        X_train, y_train, X_test, y_test = load_panel(name)
+        options = {None: {"timepoints": timepoints}, 1: {"timepoints": timepoints}}
+        return (X_train, y_train), (X_train, y_train), (X_test, y_test), options, {}
+
+    return make
+
+
+SETS = {
+    "memory task, 3 bits": memory_task,
+    "BasicMotions": shipped("BasicMotions", [9, 29, 49, 69, 89]),
+    "JapaneseVowels": shipped("JapaneseVowels", [0, 2, 4, 6, 8, 10]),
+}
+READING = {
+    "memory task, 3 bits": (
+        "`make_memory_task(5000, noise=0.4)`: 2000 instances to train, 1000 to rank nodes, 2000 to "
+        "measure; concepts are the bits, time steps those of the delay, and to the end also the "
+        "recall."
+    ),
+    "BasicMotions": (
+        "Official split, 40 and 40 instances; ranked on the training part; concepts are the "
+        "classes."
+    ),
+    "JapaneseVowels": (
+        "Official split, 270 and 370 instances of unequal length; ranked on the training part; "
+        "concepts are the nine classes."
+    ),
+}
+
+
+def run(quick):
+    """Return the tables as text."""
+    seeds = range(1 if quick else 5)
+    parts = [
+        "## Rankings of nodes, side by side\n\n"
+        f"Nets of 32 nodes, seeds {seeds[0]} to {seeds[-1]}. Every ranking names 8 nodes for each "
+        "concept at each time step. They are held at their mean, from that step to the end, or at "
+        "that step only (`compare_rankings`, `width=`). *own / other*: bits of I(A;B) lost of the "
+        "concept they are for, and mean of the other concepts; means over concepts, steps and "
+        "seeds; *LSTM, c* are memory cells, all else hidden states. *own - other*: mean over the "
+        "nets (hidden states) with a 95 % interval over nets. *behind*: how far the ranking is "
+        f"behind `{BEST}`, paired, with a 95 % interval over nets, and in how many nets. "
+        "`A * B` is `combine_rankings`; `knockout` is the change of log-odds if the node alone is "
+        "held, over the same window."
+    ]
+    for name, make in SETS.items():
+        parts += _tables(name, make, seeds, quick)
+    return "\n\n".join(parts) + "\n"
+
+
+def _tables(name, make, seeds, quick):
+    train, find, measure, options, training = make(quick)
+    if quick:
+        training = training | {"max_epochs": 10}
+    results = {window: {} for window in WINDOWS}
+    scores = {}
+    for cell, seed in tqdm([(cell, seed) for cell in CELLS for seed in seeds], desc=name):
+        net = CELLS[cell](module__hidden_size=32, random_state=seed, **training).fit(*train)
+        scores.setdefault(cell, []).append(net.score(*measure))
+        for column, (kind, state) in STATES.items():
+            if kind != cell:
+                continue
+            ranked = _ranked(net, find, options, state, seed)
+            for window in WINDOWS:
+                results[window][column, seed] = compare_rankings(
+                    net,
+                    *measure,
+                    find=find,
+                    rankings=ranked[window],
+                    width=window,
+                    n_relays=8,
+                    state=state,
+                    random_state=seed,
+                    **options[window],
+                )
+    accuracy = ", ".join(f"{cell} {min(v):.2f}-{max(v):.2f}" for cell, v in scores.items())
+    yield f"### {name}\n\n{READING[name]} Accuracy: {accuracy}."
+    for window, title in WINDOWS.items():
+        yield f"*{title[0].upper()}{title[1:]}:*\n\n{_table(results[window])}"
+
+
+def _ranked(net, find, options, state, seed):
+    """Return the scores of all rankings, for every window."""
+    steps = sorted({t for window in options.values() for t in window["timepoints"]})
+    shared = {key: value for key, value in options[None].items() if key != "timepoints"}
+    shared |= {"state": state, "random_state": seed}
+    methods = RANKINGS if state == "h" else OF_CELLS
+    made = {
+        method: rank_nodes(net, *find, method=method, timepoints=steps, **shared)
+        for method in methods
+    }
+    ranked = {}
+    for window in WINDOWS:
+        at = np.searchsorted(steps, options[window]["timepoints"])
+        here = {method: scores[:, at] for method, scores in made.items()}
+        sweep = knockout_sweep(net, *find, width=window, **{**shared, **options[window]})
+        here["knockout"] = sweep.effect
+        ranked[window] = {BEST: combine_rankings(here["throughput"], sweep.effect)}
+        if "gradient" in here:
+            both = combine_rankings(here["throughput"], here["gradient"])
+            ranked[window]["throughput * gradient"] = both
+        ranked[window] |= here
+    return ranked
+
+
+def _table(results):
+    names = next(iter(results.values())).rankings
+    order = [name for name in names if name != "random"] + ["random"]
+    hidden = [key for key in results if STATES[key[0]][1] == "h"]
+    specificity = np.array([results[key].specificity for key in hidden])
+    behind = specificity[:, [names.index(BEST)]] - specificity
+    rows = []
+    for name in order:
+        cells = [
+            f"{_over(results, column, 'own', name)} / {_over(results, column, 'other', name)}"
+            for column in STATES
+        ]
+        i = names.index(name)
+        ahead = f"{(behind[:, i] > 0).sum()}/{len(hidden)}"
+        rows.append([f"`{name}`", *cells, _mean(specificity[:, i]), _mean(behind[:, i]), ahead])
+    for text, part in (("*random nodes*", "random"), ("*all there is to lose*", "information")):
+        rows.append([text, *(_over(results, column, part) for column in STATES), "", "", ""])
+    header = ["ranking", *(f"{column}: own / other" for column in STATES)]
+    return markdown([*header, "own - other", "behind", "in"], rows)
+
+
+def _over(results, column, part, name=None):
+    """Return the mean over seeds of a figure of one ranking, or of all."""
+    values = []
+    for (where, _), result in results.items():
+        if where == column and (name is None or name in result.rankings):
+            i = slice(None) if name is None else result.rankings.index(name)
+            values.append(result[part][i].mean())
+    return f"{np.mean(values):.3f}" if values else "-"
+
+
+def _mean(values):
+    """Return mean and 95 % interval over nets."""
+    if len(values) < 2:
+        return f"{values.mean():.3f}"
+    reach = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return f"{values.mean():.3f} ± {reach:.3f}"
