@@ -154,8 +154,7 @@ class RecurrentNetwork(nn.Module):
         """
         layer = self.layer_number(layer)
         self.check_state(state)
-        intact = _Intact(self, X)
-        runs, last = {}, None
+        intact, runs = _Intact(self, X), {}
         if clamp is not None:
             runs = self._branch(intact, [self._prepared(clamp, X)], watch=layer)
         run = runs.get(layer) or intact.layer(layer)
