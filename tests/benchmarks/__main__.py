@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from . import calibration, composite, knockouts, planted, speed
+from . import calibration, composite, knockouts, planted, rankings, speed
 
 PARTS = {
     "planted": planted,
@@ -17,9 +17,12 @@ PARTS = {
     "speed": speed,
     "knockouts": knockouts,
 }
+APART = {"rankings": rankings}  # takes half an hour, and has a page of its own
 
 parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all by default")
+parser.add_argument(
+    "parts", nargs="*", choices=[*PARTS, *APART, []], help=f"by default {', '.join(PARTS)}"
+)
 parser.add_argument("--quick", action="store_true", help="few seeds, to see that it runs")
 parser.add_argument("--output", type=Path, help="file to write")
 options = parser.parse_args()
@@ -28,12 +31,15 @@ torch.set_num_threads(1)
 warnings.simplefilter("ignore")
 packages = ("relayestimators", "numpy", "numba", "torch", "scikit-learn")
 versions = ", ".join(f"{name} {version(name)}" for name in packages)
+title, target = (
+    ("Rankings", "rankings") if options.parts == ["rankings"] else ("Benchmarks", "bench")
+)
 text = (
-    "# Benchmarks\n\nMade by `make bench`; read ratios, not seconds. "
+    f"# {title}\n\nMade by `make {target}`; read ratios, not seconds. "
     f"Python {platform.python_version()}, {versions}.\n"
 )
 for name in options.parts or PARTS:
-    part = PARTS[name].run(options.quick)
+    part = (PARTS | APART)[name].run(options.quick)
     print(part, flush=True)
     text += "\n" + part
 if options.output:

@@ -23,8 +23,8 @@ from .table import markdown
 CELLS = {"RNN": RNNClassifier, "GRU": GRUClassifier, "LSTM": LSTMClassifier}
 STATES = {"RNN": ("RNN", "h"), "GRU": ("GRU", "h"), "LSTM": ("LSTM", "h"), "LSTM, c": ("LSTM", "c")}
 OF_CELLS = (*METHODS, "random", "variance")  # what can also rank memory cells
-BEST = "throughput * knockout"
-WINDOWS = {None: "held to the end", 1: "held at one step"}
+FIRST = "throughput * knockout"
+COMBINED = [("throughput", "knockout"), ("throughput", "readout"), ("throughput", "gradient")]
 
 
 def memory_task(quick):
@@ -33,19 +33,18 @@ def memory_task(quick):
     ends = [0, 200, 400, 600] if quick else [0, 2000, 3000, 5000]
     parts = [slice(*pair) for pair in zip(ends[:-1], ends[1:], strict=True)]
     delay = list(range(*task.delay))
-    options = {None: {"timepoints": [*delay, task.recall]}, 1: {"timepoints": delay}}
-    for window in options.values():
-        window["concepts"] = task.concepts
+    steps = {None: [*delay, task.recall], 1: delay}
+    options = {width: {"timepoints": t, "concepts": task.concepts} for width, t in steps.items()}
     training = {"lr": 0.003, "batch_size": 32, "max_epochs": 40}
     return *((task.data[part], task.target[part]) for part in parts), options, training
 
 
-def shipped(name, timepoints):
+def shipped(name, steps):
     """Return a set that comes with sktime: too small for a third part, so ranked in training."""
 
     def make(quick):
         X_train, y_train, X_test, y_test = load_panel(name)
-        options = {None: {"timepoints": timepoints}, 1: {"timepoints": timepoints}}
+        options = {width: {"timepoints": timepoints} for width, timepoints in steps.items()}
         return (X_train, y_train), (X_train, y_train), (X_test, y_test), options, {}
 
     return make
@@ -53,8 +52,8 @@ def shipped(name, timepoints):
 
 SETS = {
     "memory task, 3 bits": memory_task,
-    "BasicMotions": shipped("BasicMotions", [9, 29, 49, 69, 89]),
-    "JapaneseVowels": shipped("JapaneseVowels", [0, 2, 4, 6, 8, 10]),
+    "BasicMotions": shipped("BasicMotions", {None: [9, 29, 49, 69, 89], 30: [9, 29, 49]}),
+    "JapaneseVowels": shipped("JapaneseVowels", {None: [0, 2, 4, 6, 8, 10], 3: [0, 2, 4]}),
 }
 READING = {
     "memory task, 3 bits": (
@@ -79,12 +78,12 @@ def run(quick):
     parts = [
         "## Rankings of nodes, side by side\n\n"
         f"Nets of 32 nodes, seeds {seeds[0]} to {seeds[-1]}. Every ranking names 8 nodes for each "
-        "concept at each time step. They are held at their mean, from that step to the end, or at "
-        "that step only (`compare_rankings`, `width=`). *own / other*: bits of I(A;B) lost of the "
+        "concept at each time step. They are held at their mean from that step to the end, or for "
+        "some steps (`compare_rankings`, `width=`). *own / other*: bits of I(A;B) lost of the "
         "concept they are for, and mean of the other concepts; means over concepts, steps and "
         "seeds; *LSTM, c* are memory cells, all else hidden states. *own - other*: mean over the "
         "nets (hidden states) with a 95 % interval over nets. *behind*: how far the ranking is "
-        f"behind `{BEST}`, paired, with a 95 % interval over nets, and in how many nets. "
+        f"behind `{FIRST}`, paired, with a 95 % interval over nets, and in how many nets. "
         "`A * B` is `combine_rankings`; `knockout` is the change of log-odds if the node alone is "
         "held, over the same window."
     ]
@@ -97,7 +96,7 @@ def _tables(name, make, seeds, quick):
     train, find, measure, options, training = make(quick)
     if quick:
         training = training | {"max_epochs": 10}
-    results = {window: {} for window in WINDOWS}
+    results = {width: {} for width in options}
     scores = {}
     for cell, seed in tqdm([(cell, seed) for cell in CELLS for seed in seeds], desc=name):
         net = CELLS[cell](module__hidden_size=32, random_state=seed, **training).fit(*train)
@@ -106,45 +105,45 @@ def _tables(name, make, seeds, quick):
             if kind != cell:
                 continue
             ranked = _ranked(net, find, options, state, seed)
-            for window in WINDOWS:
-                results[window][column, seed] = compare_rankings(
+            for width in options:
+                results[width][column, seed] = compare_rankings(
                     net,
                     *measure,
                     find=find,
-                    rankings=ranked[window],
-                    width=window,
+                    rankings=ranked[width],
+                    width=width,
                     n_relays=8,
                     state=state,
                     random_state=seed,
-                    **options[window],
+                    **options[width],
                 )
     accuracy = ", ".join(f"{cell} {min(v):.2f}-{max(v):.2f}" for cell, v in scores.items())
     yield f"### {name}\n\n{READING[name]} Accuracy: {accuracy}."
-    for window, title in WINDOWS.items():
-        yield f"*{title[0].upper()}{title[1:]}:*\n\n{_table(results[window])}"
+    for width, steps in options.items():
+        until = "to the end" if width is None else f"for {width} step{'s' * (width > 1)}"
+        at = ", ".join(map(str, steps["timepoints"]))
+        yield f"*Held {until}, from steps {at}:*\n\n{_table(results[width])}"
 
 
 def _ranked(net, find, options, state, seed):
-    """Return the scores of all rankings, for every window."""
+    """Return the scores of all rankings, by width of the window."""
     steps = sorted({t for window in options.values() for t in window["timepoints"]})
     shared = {key: value for key, value in options[None].items() if key != "timepoints"}
     shared |= {"state": state, "random_state": seed}
-    methods = RANKINGS if state == "h" else OF_CELLS
     made = {
         method: rank_nodes(net, *find, method=method, timepoints=steps, **shared)
-        for method in methods
+        for method in (RANKINGS if state == "h" else OF_CELLS)
     }
     ranked = {}
-    for window in WINDOWS:
-        at = np.searchsorted(steps, options[window]["timepoints"])
+    for width, window in options.items():
+        at = np.searchsorted(steps, window["timepoints"])
         here = {method: scores[:, at] for method, scores in made.items()}
-        sweep = knockout_sweep(net, *find, width=window, **{**shared, **options[window]})
-        here["knockout"] = sweep.effect
-        ranked[window] = {BEST: combine_rankings(here["throughput"], sweep.effect)}
-        if "gradient" in here:
-            both = combine_rankings(here["throughput"], here["gradient"])
-            ranked[window]["throughput * gradient"] = both
-        ranked[window] |= here
+        here["knockout"] = knockout_sweep(net, *find, width=width, **{**shared, **window}).effect
+        ranked[width] = {
+            " * ".join(parts): combine_rankings(*(here[part] for part in parts))
+            for parts in COMBINED
+            if here.keys() >= set(parts)
+        } | here
     return ranked
 
 
@@ -153,7 +152,7 @@ def _table(results):
     order = [name for name in names if name != "random"] + ["random"]
     hidden = [key for key in results if STATES[key[0]][1] == "h"]
     specificity = np.array([results[key].specificity for key in hidden])
-    behind = specificity[:, [names.index(BEST)]] - specificity
+    behind = specificity[:, [names.index(FIRST)]] - specificity
     rows = []
     for name in order:
         cells = [
