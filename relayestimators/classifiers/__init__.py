@@ -6,6 +6,7 @@ data, and access to the states inside.
 """
 
 from ._cells import GRUClassifier, LSTMClassifier, RNNClassifier
+from ._loader import BatchLoader
 from ._recurrent import RecurrentClassifier
 
-__all__ = ["GRUClassifier", "LSTMClassifier", "RNNClassifier", "RecurrentClassifier"]
+__all__ = ["BatchLoader", "GRUClassifier", "LSTMClassifier", "RNNClassifier", "RecurrentClassifier"]

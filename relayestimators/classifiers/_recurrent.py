@@ -24,6 +24,7 @@ from torch import nn
 
 from .._validation import check_panel
 from ..panels import MULTIINDEX_ADVICE, frames_to_tensor, is_multiindex
+from ._loader import BatchLoader
 
 # torch has one random generator for all threads, and its data loaders draw from it even to
 # predict, so nets take turns: otherwise seeds would not hold under joblib's threading backend.
@@ -79,6 +80,8 @@ class RecurrentClassifier(NeuralNetClassifier):
         ``torch.nn.CrossEntropyLoss`` for modules that return logits.
     train_split : None or callable, default=ValidSplit(5, stratified=True)
         The default of skorch: a fifth of the training data is held out for validation.
+    iterator_train, iterator_valid : class, default=BatchLoader
+        torch's DataLoader, made fast for arrays in memory; it makes the same batches.
     classes : array-like of shape (n_classes,), optional
         All labels, if y may lack some.
     random_state : int, RandomState instance or None, default=None
@@ -130,6 +133,8 @@ class RecurrentClassifier(NeuralNetClassifier):
         *args,
         criterion=nn.NLLLoss,
         train_split=ValidSplit(5, stratified=True),  # noqa: B008 (skorch's default)
+        iterator_train=BatchLoader,
+        iterator_valid=BatchLoader,
         classes=None,
         random_state=None,
         **kwargs,
@@ -139,6 +144,8 @@ class RecurrentClassifier(NeuralNetClassifier):
             *args,
             criterion=criterion,
             train_split=train_split,
+            iterator_train=iterator_train,
+            iterator_valid=iterator_valid,
             classes=classes,
             **kwargs,
         )
