@@ -502,7 +502,8 @@ class RecurrentClassifier(NeuralNetClassifier):
             nothing = np.empty((0, len(panel), len(self.classes_)), dtype=np.float32)
             return Bunch(logits=nothing, proba=nothing.copy())
         if hasattr(self.module_, "knock_out"):
-            output = self.module_.knock_out(to_tensor(panel, device=self.device), clamps)
+            with self._at_rest():
+                output = self.module_.knock_out(to_tensor(panel, device=self.device), clamps)
         else:
             output = torch.stack([self._run(panel, clamp)[0] for clamp in clamps])
         return Bunch(**self._answers(output))
@@ -535,16 +536,28 @@ class RecurrentClassifier(NeuralNetClassifier):
 
     def _run(self, panel, clamp, layer=-1, state="h"):
         """Return output, trajectories and final states of a checked panel, in batches."""
-        runs = [
-            self.module_.unroll(
-                to_tensor(panel[rows], device=self.device),
-                clamp=None if clamp is None else clamp.of_instances(rows),
-                layer=layer,
-                state=state,
-            )
-            for rows in gen_batches(len(panel), _BATCH)
-        ]
+        with self._at_rest():
+            runs = [
+                self.module_.unroll(
+                    to_tensor(panel[rows], device=self.device),
+                    clamp=None if clamp is None else clamp.of_instances(rows),
+                    layer=layer,
+                    state=state,
+                )
+                for rows in gen_batches(len(panel), _BATCH)
+            ]
         return [torch.cat(parts) for parts in zip(*runs, strict=True)]
+
+    @contextmanager
+    def _at_rest(self):
+        """Within: no gradients, and the module as in prediction; after: as it was."""
+        training = self.module_.training
+        self.module_.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.module_.train(training)
 
     def _answers(self, output):
         """Return logits and probabilities, unless the net has diverged."""

@@ -4,6 +4,7 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from ._recurrence import Held
 
@@ -65,6 +66,32 @@ class Clamp(NamedTuple):
         if np.ndim(self.values) < 3:
             return self
         return self._replace(values=self.values[rows])
+
+    def hold(self, states, timepoint, *, state="h"):
+        """Hold the nodes in the states of a layer after a step; for modules of your own.
+
+        Parameters
+        ----------
+        states : Tensor of shape (n_instances, n_nodes)
+            Of the layer that the clamp is for.
+        timepoint : int
+            The time step.
+        state : {"h", "c"}, default="h"
+            Which state these are.
+
+        Returns
+        -------
+        Tensor of shape (n_instances, n_nodes)
+            The states themselves outside of the window, and if the clamp is for the other state.
+        """
+        ended = self.stop is not None and timepoint >= self.stop
+        if state != self.state or timepoint < self.start or ended:
+            return states
+        values = torch.as_tensor(self.values, dtype=states.dtype, device=states.device)
+        if values.ndim > 1:
+            values = values.select(-2, min(timepoint, values.shape[-2] - 1))
+        nodes = torch.as_tensor(self.nodes, dtype=torch.int64, device=states.device)
+        return states.index_copy(1, nodes, values.expand(len(states), -1))
 
     def prepared(self, n_instances, n_timepoints, layer, n_nodes):
         """Return the clamp as arrays to lay beside a panel, or refuse it.

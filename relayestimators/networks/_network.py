@@ -187,14 +187,17 @@ class RecurrentNetwork(nn.Module):
         n_instances = min(n_instances, len(X))
         groups = grouped(clamps, self.hidden_size, max(1, n_rows // n_instances))
         share = sum(clamp.start for clamp in clamps) > X.shape[2]  # else a trunk does not pay
-        output = X.new_empty(len(clamps), len(X), self.readout.out_features)
+        output = None
         for first in range(0, len(X), n_instances):
             rows = slice(first, first + n_instances)
             intact = _Intact(self, X[rows])
             for members in groups:
                 chosen = [clamps[i] for i in members]
                 last = self._branch(intact, chosen, rows, share=share)[self.num_layers - 1]
-                output[members, rows] = self._read_out(last).view(len(members), len(X[rows]), -1)
+                logits = self._read_out(last).view(len(members), len(X[rows]), -1)
+                if output is None:
+                    output = X.new_empty(len(clamps), len(X), logits.shape[2])
+                output[members, rows] = logits
         return output
 
     def forward_with(self, X, edit, *, layer=-1):
