@@ -1,12 +1,13 @@
-"""Classifiers of this package with the face of sktime, and the way from there to relays.
+"""The classifiers of this package for sktime, and the way from there to relays.
 
-Floor 4: sktime, and the floors below. Import this module by its name; the package itself leaves
-sktime alone until it is needed.
+Floor 5: sktime, and the floors below. Imported by its name only: it derives from a class of
+sktime, and importing the package leaves sktime alone.
 """
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import column_or_1d
 from sktime.classification.base import BaseClassifier
 
 from .analyzer import RelayAnalyzer
@@ -17,16 +18,16 @@ __all__ = ["RelayGRUClassifier", "RelayLSTMClassifier", "RelayRNNClassifier"]
 
 
 class _RelayClassifier(BaseClassifier):
-    """What the faces have in common: parameters by their names, and a net of ours inside.
+    """What the three have in common: parameters by their names, and a net of ours inside.
 
-    sktime's classifiers may not take ``**kwargs`` and skorch's must, so no class can be both.
+    sktime's `fit` and skorch's `fit` cannot be one method, so no class can be both.
     """
 
     _tags = {
         "authors": ["relayestimators developers"],
         "maintainers": ["relayestimators developers"],
         "python_dependencies": ["torch", "skorch"],
-        "X_inner_mtype": ["df-list", "numpy3D"],  # arrays stay; the first is made of the others
+        "X_inner_mtype": ["df-list", "numpy3D"],  # arrays stay, all else becomes df-list
         "y_inner_mtype": "numpy1D",
         "capability:multivariate": True,
         "capability:unequal_length": True,
@@ -36,8 +37,8 @@ class _RelayClassifier(BaseClassifier):
         "capability:random_state": True,
         "property:randomness": "derandomized",
     }
-    _net_class = None  # the classifier behind the face
-    _of_module = ("hidden_size", "num_layers", "bidirectional", "dropout")
+    _net_class = None  # the classifier inside
+    _module_params = ("hidden_size", "num_layers", "bidirectional", "dropout")
 
     def __init__(
         self,
@@ -70,17 +71,15 @@ class _RelayClassifier(BaseClassifier):
         super().__init__()
 
     def _make_net(self):
-        """Return the classifier with these parameters, untrained."""
+        """Return the net with the parameters of this classifier, untrained."""
         params = self.get_params(deep=False)
         more = params.pop("net_params") or {}
-        for name in self._of_module:
+        for name in self._module_params:
             params[f"module__{name}"] = params.pop(name)
         if twice := sorted(params.keys() & more.keys()):
-            names = [name.removeprefix("module__") for name in twice]
-            raise ValueError(
-                f"net_params holds {twice}, which have parameters of their own: {names}."
-            )
-        # a copy, for skorch's callbacks change in training and parameters must not
+            own = [name.removeprefix("module__") for name in twice]
+            raise ValueError(f"net_params holds {twice}; set the parameters {own} instead.")
+        # cloned, because skorch's callbacks change in training and parameters must not
         return clone(self._net_class(**params, **more))
 
     def _fit(self, X, y):
@@ -94,31 +93,31 @@ class _RelayClassifier(BaseClassifier):
         return self.net_.predict_proba(panel_to_tensor(X))
 
     def find_relays(self, X, y, **options):
-        """Map which nodes of the fitted net relay which class, and when.
+        """Find which nodes of the trained net relay which class, and when.
 
         Parameters
         ----------
         X : sktime panel
-            Any mtype `predict` takes; of equal or unequal length. Data the net was not trained on.
+            Whatever `predict` takes, or what `panel_to_tensor` made of it. The net should not
+            have been trained on it.
         y : array-like of shape (n_instances,)
             Labels.
         **options : dict
-            Parameters of :class:`RelayAnalyzer`, such as `concepts`, `method`, `timepoints`,
-            `align` and `n_permutations`. Its `random_state` is that of this classifier, unless
-            given.
+            Parameters of :class:`RelayAnalyzer`, such as ``timepoints``, ``align`` and
+            ``n_permutations``. Unless given, ``random_state`` is that of this classifier.
 
         Returns
         -------
         RelayAnalyzer
-            Fitted: the map is its ``relay_map_``. It holds ``net_`` as it is.
+            Fitted on X and y, with ``net_`` as it is. The relay map is its ``relay_map_``.
 
         Raises
         ------
         NotFittedError
             If the classifier is not fitted.
         ValueError
-            If there is no net, because the labels in `fit` had one class only, or several columns,
-            for which sktime trains several classifiers.
+            If sktime trained no net in `fit` because there was one class only, or trained one
+            classifier for each of several columns of y; and whenever RelayAnalyzer does.
 
         See Also
         --------
@@ -127,14 +126,12 @@ class _RelayClassifier(BaseClassifier):
         self.check_is_fitted()
         if not hasattr(self, "net_"):
             raise ValueError(
-                f"This {type(self).__name__} has no net_ to find relays in: in fit, y had one "
-                "class only, or several columns. For columns, ask each of classifiers_."
+                f"This {type(self).__name__} has no net to find relays in: y had one class only "
+                "in fit, or several columns. Of several columns, ask one of classifiers_."
             )
-        panel = panel_to_tensor(self._check_convert_X_for_predict(X))
-        analyzer = RelayAnalyzer(
-            FrozenEstimator(self.net_), **{"random_state": self.random_state, **options}
-        )
-        return analyzer.fit(panel, np.asarray(y).reshape(len(panel), -1)[:, 0])
+        options = {"random_state": self.random_state, **options}
+        analyzer = RelayAnalyzer(FrozenEstimator(self.net_), **options)
+        return analyzer.fit(panel_to_tensor(X), column_or_1d(np.asarray(y)))
 
     @classmethod
     def get_test_params(cls, parameter_set="default"):
@@ -167,9 +164,9 @@ class _RelayClassifier(BaseClassifier):
 
 _DOC = """{summary}
 
-    :class:`relayestimators.{net}` in sktime: with it, it joins sktime's pipelines, tuning and
-    benchmarks, and takes all its panels. Not to be confused with classifiers of like names in
-    sktime itself. For scikit-learn's tools use :class:`relayestimators.{net}`, for sktime's this.
+    :class:`relayestimators.{net}` as a classifier of sktime: for sktime's pipelines, tuning
+    and benchmarks, with panels of every kind it knows, of equal or unequal length. For
+    scikit-learn's tools take :class:`relayestimators.{net}` itself.
 
     Parameters
     ----------
@@ -189,34 +186,39 @@ _DOC = """{summary}
     batch_size : int, default=16
         Instances per step of the optimizer.
     callbacks : list of skorch callbacks, optional
-        They are copied. Those that look at ``valid_loss``, as EarlyStopping does, need
+        Those that look at ``valid_loss``, as EarlyStopping does, need
         ``net_params={{"train_split": skorch.dataset.ValidSplit(5, stratified=True)}}``.
     device : str or torch.device, default="cpu"
-        Where to train, as ``"cuda"``.
+        Where the net is.
     verbose : int, default=0
         1 prints skorch's table of epochs.
     net_params : dict, optional
-        Further parameters of :class:`relayestimators.{net}` by name, such as
-        ``optimizer__weight_decay``.
+        Further parameters of :class:`relayestimators.{net}`, as
+        ``{{"optimizer__weight_decay": 0.01}}``.
     random_state : int, RandomState instance or None, default=None
         Seeds initial weights, shuffling and dropout.
 
     Attributes
     ----------
     net_ : {net}
-        The trained net, a classifier of skorch and scikit-learn. It takes panels of three
-        dimensions, ``panel_to_tensor(X)``, in all that this package does.
+        The trained net. With ``panel_to_tensor(X)`` everything else of this package works on
+        it.
     classes_ : ndarray of shape (n_classes,)
         Labels.
 
     See Also
     --------
-    relayestimators.{net} : The same for scikit-learn, with all of skorch.
+    relayestimators.{net} : The same for scikit-learn.
+    relayestimators.RelayAnalyzer : What is said by the relays that are found.
 
     Notes
     -----
-    Series of unequal length go in as they are. sktime's ``PaddingTransformer`` in front would make
-    the padding part of the series, and NaN stands for missing values in sktime, which are refused.
+    Series of unequal length go in as they are. Padded ones would count the padding
+    (``PaddingTransformer``) or be refused (NaN, which sktime reads as missing values).
+
+    In a fitted pipeline the relays are those of
+    ``pipeline.classifier_.find_relays(pipeline.transformers_.transform(X), y)``, in a grid search
+    those of ``search.best_estimator_``.
 
     References
     ----------
@@ -242,11 +244,10 @@ class RelayRNNClassifier(_RelayClassifier):  # noqa: D101 (made from the common 
         name="RelayRNNClassifier",
         net="RNNClassifier",
         summary="Plain (Elman) recurrent network for sktime, which hands over its relay map.",
-        nonlinearity='    nonlinearity : {"tanh", "relu"}, default="tanh"\n'
-        "        Of the nodes.\n",
+        nonlinearity='    nonlinearity : {"tanh", "relu"}, default="tanh"\n        Of the nodes.\n',
     )
     _net_class = RNNClassifier
-    _of_module = (*_RelayClassifier._of_module, "nonlinearity")
+    _module_params = (*_RelayClassifier._module_params, "nonlinearity")
 
     def __init__(
         self,

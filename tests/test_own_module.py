@@ -135,11 +135,13 @@ def test_it_is_seen_as_it_predicts():
     seen, (X, y) = [], make_panel()
     net = own_net(max_epochs=1).set_params(module=Dropping).fit(X, y)
     net.module_.train()
+    net.module_.head.eval()  # a part of it at rest
     seen.clear()
     np.testing.assert_array_equal(net.unroll(X).proba, net.unroll(X).proba)
     net.knock_out(X, [Clamp([0], [0.1])])
     assert set(seen) == {(False, False)}
     assert net.module_.training
+    assert not net.module_.head.training
 
 
 def test_searches_and_folds():

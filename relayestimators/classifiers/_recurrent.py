@@ -551,13 +551,14 @@ class RecurrentClassifier(NeuralNetClassifier):
     @contextmanager
     def _at_rest(self):
         """Within: no gradients, and the module as in prediction; after: as it was."""
-        training = self.module_.training
+        modes = [(part, part.training) for part in self.module_.modules()]
         self.module_.eval()
         try:
             with torch.no_grad():
                 yield
         finally:
-            self.module_.train(training)
+            for part, training in modes:
+                part.training = training
 
     def _answers(self, output):
         """Return logits and probabilities, unless the net has diverged."""
