@@ -10,6 +10,7 @@ from numpydoc.validate import validate
 
 import relayestimators
 from relayestimators import (
+    adapters,
     counting,
     discretization,
     information,
@@ -40,6 +41,7 @@ IGNORED = {
 }
 
 MODULES = (
+    adapters,
     information,
     counting,
     relay,

@@ -81,7 +81,7 @@ class RecurrentClassifier(NeuralNetClassifier):
     train_split : None or callable, default=ValidSplit(5, stratified=True)
         The default of skorch: a fifth of the training data is held out for validation.
     iterator_train, iterator_valid : class, default=BatchLoader
-        torch's DataLoader, made fast for arrays in memory; it makes the same batches.
+        The DataLoader of torch, made fast for arrays in memory; it makes the same batches.
     classes : array-like of shape (n_classes,), optional
         All labels, if y may lack some.
     random_state : int, RandomState instance or None, default=None
