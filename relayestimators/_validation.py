@@ -314,11 +314,44 @@ def check_size(value, total, *, name):
     )
 
 
+def check_sets(sets, n_nodes, *, name):
+    """Return sets of nodes as a list of arrays.
+
+    Parameters
+    ----------
+    sets : sequence of array-like of int
+        A dict, or bare numbers for sets, are refused.
+    n_nodes : int
+        How many nodes there are.
+    name : str
+        What the caller calls this argument.
+
+    Returns
+    -------
+    list of ndarray of int64
+    """
+    expected = f"{name}={sets!r}; expected a list of sets of nodes, such as [[0, 3], [1]]."
+    if isinstance(sets, str | bytes) or hasattr(sets, "keys") or not hasattr(sets, "__len__"):
+        raise TypeError(expected)
+    if any(np.ndim(nodes) != 1 for nodes in sets):
+        raise TypeError(expected)
+    return [check_nodes(nodes, n_nodes, name=f"{name}[{i}]") for i, nodes in enumerate(sets)]
+
+
+def check_alpha(alpha):
+    """Refuse a level that is not between 0 and 1."""
+    if not isinstance(alpha, Real) or isinstance(alpha, bool) or not 0 < alpha < 1:
+        raise ValueError(f"alpha={alpha!r}; expected a number between 0 and 1, both excluded.")
+
+
 def check_recurrent(estimator):
     """Refuse an estimator whose hidden states cannot be seen and held."""
-    if not hasattr(estimator, "unroll"):
-        raise TypeError(
-            f"estimator={estimator!r} has no hidden states to look at; expected a classifier with "
-            "unroll(X, *, clamp, layer, state), such as RNNClassifier, GRUClassifier or "
-            "LSTMClassifier, or a FrozenEstimator around a fitted one."
-        )
+    if hasattr(estimator, "unroll"):
+        return
+    advice = "expected a classifier with unroll(X, *, clamp, layer, state), such as RNNClassifier, "
+    advice += "GRUClassifier or LSTMClassifier, or a FrozenEstimator around a fitted one."
+    if hasattr(estimator, "steps"):
+        advice = "use its last step, pipeline[-1], with pipeline[:-1].transform(X)."
+    raise TypeError(
+        f"estimator {type(estimator).__name__} has no hidden states to look at; {advice}"
+    )

@@ -1,6 +1,6 @@
 """Composition of trained networks into one whose true relays are known.
 
-Floor 1: torch, and the networks below.
+Floor 2: torch, and the networks below.
 """
 
 from itertools import product

@@ -6,7 +6,7 @@ Floor 6: matplotlib, imported inside, so that the package works without it.
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._validation import check_choice
+from ._validation import check_integer
 
 
 def _pyplot(who):
@@ -80,7 +80,7 @@ class RelayMapDisplay:
         RelayMapDisplay
         """
         check_is_fitted(analyzer)
-        check_choice(concept, name="concept", choices=range(len(analyzer.relay_map_)))
+        check_integer(concept, name="concept", low=0, high=len(analyzer.relay_map_) - 1)
         display = cls(
             analyzer.relay_map_[concept],
             reliable=analyzer.reliable_[concept],
@@ -275,7 +275,7 @@ class KnockoutCurveDisplay:
             return cls(result.sizes, result.score, result.random_score, unit="score").plot(
                 ax, **kwargs
             )
-        check_choice(concept, name="concept", choices=range(result.information.shape[1]))
+        check_integer(concept, name="concept", low=0, high=result.information.shape[1] - 1)
         left, random_left = (
             part[..., concept] for part in (result.information, result.random_information)
         )

@@ -5,7 +5,6 @@ known only by its protocol: ``fit``, ``classes_`` and ``unroll``.
 """
 
 import warnings
-from numbers import Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
@@ -55,15 +54,16 @@ def knockout_values(value, nodes, hidden):
         if value not in VALUES:
             raise ValueError(f"value={value!r}; allowed are {allowed}.")
         return VALUES[value](hidden[:, :, nodes])
-    if isinstance(value, Real):
-        value = np.full(len(nodes), value)
     values = np.asarray(value)
+    if values.ndim == 0 and not isinstance(value, bool):
+        values = np.full(len(nodes), values)
     shapes = ((len(nodes),), (n_timepoints, len(nodes)))
     if values.dtype.kind not in "biuf" or values.shape not in shapes:
         raise ValueError(
             f"value has shape {values.shape}, dtype {values.dtype}; allowed: {allowed}."
         )
-    values = values.astype(np.float32)
+    with np.errstate(over="ignore"):
+        values = values.astype(np.float32)
     if not np.isfinite(values).all():
         raise ValueError(f"value contains NaN or infinity; allowed are {allowed}.")
     return values
@@ -267,9 +267,10 @@ class KnockoutTransformer(TransformerMixin, BaseEstimator):
         hidden = estimator.unroll(X, layer=self.layer, state=self.state).hidden
         nodes = check_nodes(self.nodes, hidden.shape[2])
         check_window(self.start, self.stop, hidden.shape[1])
-        self.window_, self.layer_, self.state_ = (self.start, self.stop), self.layer, self.state
-        self.values_, self.value_ = knockout_values(self.value, nodes, hidden), self.value
+        values = knockout_values(self.value, nodes, hidden)
         self._seed = check_random_state(self.random_state).randint(2**31 - 1)
+        self.window_, self.layer_, self.state_ = (self.start, self.stop), self.layer, self.state
+        self.values_, self.value_ = values, self.value
         self.estimator_, self.nodes_, self.n_nodes_ = estimator, nodes, hidden.shape[2]
         self.classes_ = estimator.classes_
         return self

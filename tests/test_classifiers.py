@@ -443,6 +443,8 @@ def test_many_knockouts(fitted):
         np.testing.assert_allclose(result.proba[i], run.proba, atol=1e-6)
     np.testing.assert_allclose(result.proba[2], fitted.predict_proba(X), atol=1e-6)
     assert fitted.knock_out(X, []).proba.shape == (0, 60, 3)
+    with pytest.raises(TypeError, match=r"a clamp is \[0\]; expected Clamp\(nodes, values"):
+        fitted.knock_out(X, Clamp([0], [0.3]))
 
 
 def test_values_of_every_instance_go_with_it_through_batches(fitted):

@@ -58,7 +58,7 @@ def test_from_estimator(fitted):
     display = RelayMapDisplay.from_estimator(analyzer, concept=2, ax=ax)
     assert display.ax_ is ax
     np.testing.assert_array_equal(display.image_.get_array(), analyzer.relay_map_[2].T)
-    with pytest.raises(ValueError, match="concept=3; allowed are 0, 1, 2"):
+    with pytest.raises(ValueError, match="concept=3; expected a whole number from 0 to 2"):
         RelayMapDisplay.from_estimator(analyzer, concept=3)
     with pytest.raises(NotFittedError):
         RelayMapDisplay.from_estimator(RelayAnalyzer(fitted))
@@ -111,5 +111,5 @@ def test_curves_from_a_result(fitted):
     bits = KnockoutCurveDisplay.from_result(result, concept=1)
     np.testing.assert_array_equal(bits.lines_[0].get_ydata(), result.information[:, 1])
     assert "bits" in bits.ax_.get_ylabel()
-    with pytest.raises(ValueError, match="concept=3; allowed are 0, 1, 2"):
+    with pytest.raises(ValueError, match="concept=3; expected a whole number from 0 to 2"):
         KnockoutCurveDisplay.from_result(result, concept=3)

@@ -42,3 +42,24 @@ def test_readme_names_commands_that_exist():
     for target in re.findall(r"^make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
     assert "exec make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_links_between_pages_lead_somewhere():
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    headings = {
+        page: {
+            re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-")
+            for line in page.read_text().splitlines()
+            if line.startswith("#")
+        }
+        for page in pages
+    }
+    n_links = 0
+    for page in pages:
+        for target in re.findall(r"\]\((?!http)([^)]+)\)", page.read_text()):
+            path, _, heading = target.partition("#")
+            there = (page.parent / path).resolve() if path else page
+            assert there.exists(), f"{page.name}: {target}"
+            assert not heading or heading in headings[there], f"{page.name}: {target}"
+            n_links += 1
+    assert n_links > 5

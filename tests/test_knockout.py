@@ -265,3 +265,21 @@ def test_bad_parameters(parameters, error, match, fitted):
 def test_only_recurrent_classifiers():
     with pytest.raises(TypeError, match="LogisticRegression.* has no hidden states"):
         KnockoutTransformer(LogisticRegression(), nodes=[0]).fit(*make_panel())
+
+
+def test_a_failed_refit_changes_nothing(fitted):
+    X, y = make_panel()
+    ablated = knockout(fitted, nodes=[0, 1]).fit(X, y)
+    proba = ablated.predict_proba(X)
+    with pytest.raises(ValueError, match="value='bad'"):
+        ablated.set_params(start=4, value="bad").fit(X, y)
+    np.testing.assert_array_equal(ablated.predict_proba(X), proba)
+    assert ablated.window_ == (0, None)
+
+
+@pytest.mark.parametrize("value", [np.array(0.5), torch.tensor(0.5), np.float32(0.5), 0.5])
+def test_a_number_is_a_number(value, fitted):
+    X, y = make_panel()
+    np.testing.assert_array_equal(
+        knockout(fitted, nodes=[0, 3], value=value).fit(X, y).values_, 0.5
+    )

@@ -297,12 +297,19 @@ def test_a_diverged_net_shows():
 @pytest.mark.parametrize(
     ("clamp", "match"),
     [
-        (Clamp([H * 2], [0.0]), "nodes=\\[10\\] of a clamp; allowed are whole numbers from 0"),
-        (Clamp([-1], [0.0]), "nodes=\\[-1\\]"),
+        (
+            Clamp([H * 2], [0.0]),
+            r"nodes of a clamp contains \[10\]; allowed are whole numbers from 0",
+        ),
+        (Clamp([-1], [0.0]), r"contains \[-1\]"),
         (Clamp([0], [0.0, 1.0]), r"shape \(2,\); for 1 node\(s\) and 7 instance\(s\) allowed"),
         (Clamp([0], torch.zeros(T, 2)), r"shape \(11, 2\)"),
         (Clamp([0], torch.zeros(3, T, 1)), r"shape \(3, 11, 1\)"),
         (Clamp([0], 0.5), r"shape \(\)"),
+        (Clamp([0, 0], [0.5, 0.1]), "names a node twice"),
+        (Clamp([0], [np.nan]), "values of a clamp contain NaN"),
+        (Clamp([0], [0.5], start=-3), "start of a clamp=-3; expected a whole number from 0"),
+        (Clamp([0], [0.5], 4, 4), "stop of a clamp=4; expected a whole number from 5"),
     ],
 )
 def test_clamps_that_do_not_fit(network, X, clamp, match):

@@ -12,6 +12,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
+    KFold,
     StratifiedKFold,
     cross_validate,
 )
@@ -231,7 +232,22 @@ def test_progress_bars_only_when_asked(fitted, capsys):
     ("call", "error", "match"),
     [
         (partial(knockout_importance, nodes=[9]), ValueError, r"nodes contains \[9\]"),
-        (partial(knockout_importance, n_repeats=0), ValueError, "n_repeats=0; expected"),
+        (partial(knockout_importance, n_repeats=1), ValueError, "n_repeats=1; expected"),
+        (partial(knockout_importance, groups={0: [1]}), TypeError, "groups=.* expected a list of"),
+        (partial(knockout_specificity, relays={0: [1]}), TypeError, "relays=.* expected a list of"),
+        (
+            partial(knockout_specificity, relays=[0, 1, 2]),
+            TypeError,
+            r"such as \[\[0, 3\], \[1\]\]",
+        ),
+        (partial(knockout_specificity, relays=3), TypeError, "relays=3; expected a list"),
+        (partial(knockout_specificity, relays=[[0]], alpha=5), ValueError, "alpha=5; expected a"),
+        (partial(compare_rankings, alpha=0), ValueError, "alpha=0; expected a number between"),
+        (partial(compare_rankings, rankings=[np.ones(6)]), TypeError, "holds something that is no"),
+        (partial(compare_rankings, rankings=["random"] * 2), ValueError, "names one twice"),
+        (partial(compare_rankings, rankings={"a": np.full(6, np.nan)}), ValueError, "contain NaN"),
+        (partial(cross_validate_knockout, start=-1), ValueError, "start=-1"),
+        (partial(cross_validate_knockout, alpha=-1), ValueError, "alpha=-1"),
         (partial(knockout_importance, scoring=["accuracy"]), TypeError, "expected one metric"),
         (partial(knockout_importance, scoring="nonsense"), ValueError, "nonsense"),
         (partial(knockout_importance, value=[0.0]), ValueError, r"shape \(6,\) or \(10, 6\)"),
@@ -313,6 +329,17 @@ def test_deviation_over_halves_is_the_standard_error():
         losses.append([result.importances_mean[0], result.loss[0, 1]])
         errors.append([result.importances_std[0], result.loss_std[0, 1]])
     np.testing.assert_allclose(np.mean(errors, axis=0), np.std(losses, axis=0), rtol=0.25)
+
+
+def test_deviation_with_random_values_covers_the_draws(fitted):
+    X, y = make_panel(n_instances=150)
+    options = {"nodes": [1], "value": "resample", "start": 2}
+    results = [
+        knockout_importance(fitted, X, y, n_repeats=20, random_state=seed, **options)
+        for seed in range(30)
+    ]
+    spread = np.std([result.importances_mean[0] for result in results])  # over draws only
+    assert min(result.importances_std[0] for result in results) > spread
 
 
 # ---------------------------------------------------------------- curves
@@ -502,6 +529,73 @@ def test_sets_from_an_analyzer_and_one_concept():
     assert alone.own[0] > 0.5 and np.isnan(alone.other[0])
 
 
+def test_two_classes_have_no_other_concept():
+    net, X, y = hand_made_net()
+    result = knockout_specificity(net, X, y, relays=[[3], [3]], n_random=2)
+    assert (result.own > 0.9).all()
+    for name in ("other", "own_minus_other"):
+        assert np.isnan(result[name]).all() and np.isnan(result.intervals[name]).all()
+    compared = compare_rankings(net, X, y, rankings=["single"], timepoints=[1])
+    assert np.isnan(compared.specificity).all() and compared.advantage[0] > 0
+    with pytest.raises(ValueError, match="divides the classes in another way"):
+        specificity_score(net, X, y)
+    net, X, y = two_bit_net()
+    table = np.c_[BITS, 1 - BITS[:, 0]]  # the third is the first, the other way round
+    result = knockout_specificity(net, X, y, relays=[[0, 1], [2], [0, 1]], concepts=table)
+    np.testing.assert_allclose(result.own[[0, 2]], result.information[0], atol=0.05)
+    np.testing.assert_allclose(result.other, 0, atol=0.01)
+
+
+def test_an_analyzer_brings_its_layer_state_and_concepts():
+    X, y = make_panel()
+    options = {"module__hidden_size": 6, "max_epochs": 5, "random_state": 0}
+    net = LSTMClassifier(module__num_layers=2, **options).fit(X, y)
+    analyzer = RelayAnalyzer(
+        FrozenEstimator(net), layer=0, state="c", concepts="class", n_relays=2, random_state=0
+    ).fit(X, y)
+    ours = knockout_specificity(net, X, y, relays=analyzer, n_random=0)
+    given = {"relays": [analyzer.relays(0)], "concepts": "class", "n_random": 0}
+    np.testing.assert_array_equal(
+        ours.loss, knockout_specificity(net, X, y, layer=0, state="c", **given).loss
+    )
+    curve = knockout_curve(net, X, y, order=analyzer, n_random=0)
+    order = {"order": curve.order, "concepts": "class", "n_random": 0}
+    expected = knockout_curve(net, X, y, layer=0, state="c", **order)
+    np.testing.assert_array_equal(curve.information, expected.information)
+    for study in (
+        partial(knockout_curve, order=analyzer),
+        partial(knockout_specificity, relays=analyzer),
+    ):
+        with pytest.raises(ValueError, match="layer=1, but the nodes of the analyzer are of 0"):
+            study(net, X, y, layer=1)
+        with pytest.raises(ValueError, match="state='h', but the nodes of the analyzer are of 'c'"):
+            study(net, X, y, state="h")
+
+
+def test_intervals_of_what_random_sets_cost_count_the_sets():
+    net, X, y = two_bit_net(2000)
+    options = {"rankings": ["single"], "concepts": BITS, "timepoints": [2], "random_state": 0}
+    few = compare_rankings(net, X, y, n_random=5, **options)
+    by_set = few.random_loss.mean(axis=1)
+    error = by_set.std(axis=0, ddof=1) / np.sqrt(5)
+    assert (np.diff(few.intervals.random, axis=0)[0] >= 2 * 1.959 * error).all()
+    one = compare_rankings(net, X, y, n_random=1, **options)
+    assert np.isnan(one.intervals.advantage).all()
+
+
+def test_knockouts_after_the_end_of_all_series_are_noticed(fitted):
+    X, y = make_panel()
+    with pytest.warns(UserWarning, match="ended by step 8: knockouts from then on change nothing"):
+        result = knockout_importance(fitted, cut_short(X, [6] * 60), y, start=8)
+    assert not result.loss.any()
+
+
+def test_a_half_that_cannot_be_scored_is_named(fitted):
+    X, y = make_panel()
+    with pytest.raises(ValueError, match="cannot score a random half of the instances"):
+        knockout_importance(fitted, X[:4], y[:4], scoring="roc_auc_ovr", random_state=0)
+
+
 # ---------------------------------------------------------------- cross-validation
 
 
@@ -563,6 +657,13 @@ def test_cross_validation_refuses_what_scikit_learn_would_cut_through():
         cross_validate_knockout(net, frame, y)
 
 
+def test_folds_that_lack_a_class_are_refused_before_training():
+    X, y, net = learnable(30)
+    order = np.argsort(y)
+    with pytest.raises(ValueError, match=r"training part of fold 0 lacks \['high'\]; use a strat"):
+        cross_validate_knockout(net, X[order], y[order], cv=KFold(3))
+
+
 # ---------------------------------------------------------------- scorers
 
 
@@ -580,6 +681,20 @@ def test_scorers_are_what_they_say():
     assert good == pytest.approx(0.5, abs=0.15)
     everything = specificity_score(net, X, y, concepts=BITS, n_relays=6)
     assert everything == pytest.approx(0.0, abs=0.1)
+
+
+def test_scores_of_an_analyzer_do_not_vary():
+    X, y = make_panel(n_instances=400)
+    net = GRUClassifier(max_epochs=3, random_state=0).fit(X, y)
+    analyzer = RelayAnalyzer(FrozenEstimator(net)).fit(X, y)  # 32 nodes: contexts are drawn
+    assert relay_score(analyzer, X, y) == relay_score(analyzer, X, y)
+    assert relay_score(analyzer, X, y) != relay_score(analyzer, X, y, random_state=1)
+
+
+def test_a_step_from_the_end_is_no_start():
+    net, X, y = two_bit_net()
+    with pytest.raises(ValueError, match="align='end'.*give start"):
+        specificity_score(net, X, y, concepts=BITS, align="end")
 
 
 def test_localisation_by_hand():

@@ -1,6 +1,6 @@
 """The recurrent network, and the step engine that runs it with nodes held fixed.
 
-Floor 0: torch and numba only.
+Floor 1: torch, numba, and the checks below.
 """
 
 from ._clamps import Clamp

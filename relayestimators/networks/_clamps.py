@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from .._validation import check_integer, check_nodes
 from ._recurrence import Held
 
 
@@ -110,12 +111,10 @@ class Clamp(NamedTuple):
         Clamp
             With values of shape (n_timepoints or 1, n_instances or 1, n_chosen).
         """
-        nodes = np.asarray(self.nodes, dtype=np.int64).reshape(-1)
-        if nodes.size and not (nodes.min() >= 0 and nodes.max() < n_nodes):
-            raise ValueError(
-                f"nodes={nodes.tolist()} of a clamp; allowed are whole numbers from 0 to "
-                f"{n_nodes - 1}."
-            )
+        nodes = check_nodes(self.nodes, n_nodes, name="nodes of a clamp")
+        check_integer(self.start, name="start of a clamp", low=0)
+        if self.stop is not None:
+            check_integer(self.stop, name="stop of a clamp", low=self.start + 1)
         values = np.asarray(self.values, dtype=np.float32)
         fits = values.ndim in (1, 2, 3) and values.shape[-1] == len(nodes)
         if not fits or (values.ndim == 3 and len(values) != n_instances) or 0 in values.shape[:-1]:
@@ -124,6 +123,8 @@ class Clamp(NamedTuple):
                 f"{n_instances} instance(s) allowed are (n_chosen,), (n_timepoints, n_chosen) and "
                 "(n_instances, n_timepoints, n_chosen)."
             )
+        if not np.isfinite(values).all():
+            raise ValueError("values of a clamp contain NaN or infinity; expected finite numbers.")
         stop = n_timepoints if self.stop is None else min(self.stop, n_timepoints)
         if len(nodes) and self.start >= n_timepoints:
             warnings.warn(

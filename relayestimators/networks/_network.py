@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from ._clamps import grouped, stacked
+from ._clamps import Clamp, grouped, stacked
 from ._recurrence import Trajectory, split_bias, step_through
 
 CELLS = ("rnn", "gru", "lstm")
@@ -267,6 +267,8 @@ class RecurrentNetwork(nn.Module):
         _check_one_of("state", state, allowed, f" for cell={self.cell!r}")
 
     def _prepared(self, clamp, X):
+        if not isinstance(clamp, Clamp):
+            raise TypeError(f"a clamp is {clamp!r}; expected Clamp(nodes, values, ...).")
         self.check_state(clamp.state)
         n_nodes = self.hidden_size * self.n_directions
         return clamp.prepared(len(X), X.shape[2], self.layer_number(clamp.layer), n_nodes)

@@ -5,6 +5,7 @@ being the concept value of the true and B of the predicted class; and per concep
 the log-odds of what the net said, which shows effects that change no prediction.
 """
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -122,6 +123,8 @@ class Ablation:
         self.hidden, self.proba = run.hidden, run.proba
         check_consistent_length(self.hidden, self.y)
         self.n_timepoints, self.n_nodes = self.hidden.shape[1:]
+        present = ~np.isnan(self.hidden).all(axis=(0, 2))
+        self.n_present = int(present.sum())  # steps that any series has
         self.coded = np.column_stack([np.unique(v, return_inverse=True)[1] for v in self.table.T])
         self.n_values = 1 + self.coded.max(axis=0)
         self.truth = concept_values(self.y, self.classes, self.coded)
@@ -161,6 +164,13 @@ class Ablation:
             Losses; one draw if values are not random.
         """
         values = knockout_values(value, np.arange(self.n_nodes), self.hidden)
+        late = {start for _, start, _ in knockouts if start >= self.n_present}
+        if late:
+            warnings.warn(
+                f"All series have ended by step {min(late)}: knockouts from then on change "
+                "nothing.",
+                stacklevel=3,
+            )
         random = isinstance(value, str) and value in RANDOM
         seeds = check_random_state(seed).randint(2**31 - 1, size=n_draws if random else 1)
         runs = [(*knockout, draw) for knockout in knockouts for draw in seeds]
@@ -210,11 +220,21 @@ class Ablation:
         if self.scorer is None:
             right = self.classes[codes] == self.y
             return right.mean(), right[self.halves].mean(axis=1)
-        scores = [
-            self.scorer(_Answers(self.classes, proba[rows]), _rows(self.X, rows), self.y[rows])
-            for rows in (np.arange(len(self.y)), *self.halves)
-        ]
+        scores = [self._ask(proba, rows) for rows in (np.arange(len(self.y)), *self.halves)]
         return np.float64(scores[0]), np.array(scores[1:], dtype=np.float64)
+
+    def _ask(self, proba, rows):
+        """Ask the scorer, about some of the instances."""
+        answers = _Answers(self.classes, proba[rows])
+        try:
+            return self.scorer(answers, _rows(self.X, rows), self.y[rows])
+        except ValueError as error:
+            if len(rows) == len(self.y):
+                raise
+            raise ValueError(
+                f"scoring={self.scorer!r} cannot score a random half of the instances, as may be "
+                f"when a half lacks a class; use more instances or another metric. It says: {error}"
+            ) from error
 
     def _log_odds(self, proba):
         """Return the log-odds, in bits, of the concept values the intact net predicts."""
@@ -224,6 +244,42 @@ class Ablation:
         with_it = np.einsum("ik,ikc->ic", proba, same)
         without = np.einsum("ik,ikc->ic", proba, ~same)
         return np.log2(np.maximum(with_it, _TINY)) - np.log2(np.maximum(without, _TINY))
+
+
+def other_divisions(table):
+    """Tell which concepts are another division of the classes than each concept.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_classes, n_concepts)
+
+    Returns
+    -------
+    ndarray of shape (n_concepts, n_concepts), bool
+        With two classes, "one against the rest" is the same division for both.
+    """
+    same = (table[:, None] == table[None]).reshape(-1, table.shape[1])  # pairs of classes together
+    return (same[:, :, None] != same[:, None, :]).any(axis=0)
+
+
+def mean_of_others(by_set, different):
+    """Return what sets cost, on average, the concepts that are other divisions.
+
+    Parameters
+    ----------
+    by_set : ndarray of shape (..., n_concepts, n_concepts)
+        Bits lost: set of which concept, measured on which.
+    different : ndarray of shape (n_concepts, n_concepts), bool
+        From `other_divisions`.
+
+    Returns
+    -------
+    ndarray of shape (..., n_concepts)
+        NaN where there are none.
+    """
+    number = different.sum(axis=1)
+    total = np.where(different, by_set, 0.0).sum(axis=-1)
+    return np.where(number, total / np.maximum(number, 1), np.nan)
 
 
 def _information(truth, predicted, n_values, selections):
@@ -241,7 +297,7 @@ class _Answers(ClassifierMixin, BaseEstimator):
     """A classifier whose answers are known, for scikit-learn's scorers to ask."""
 
     def __init__(self, classes, proba):
-        self.classes_ = classes
+        self.classes = self.classes_ = classes
         self.proba = proba
 
     def __sklearn_is_fitted__(self):

@@ -10,6 +10,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, _safe_indexing, check_random_state, indexable
 from tqdm.auto import tqdm
 
+from .._validation import check_alpha, check_integer
 from ..analyzer import RelayAnalyzer
 from ..panels import MULTIINDEX_ADVICE, is_multiindex
 from ._specificity import knockout_specificity
@@ -133,9 +134,22 @@ def cross_validate_knockout(
     """
     if is_multiindex(X):
         raise ValueError(f"X is a pd-multiindex panel. {MULTIINDEX_ADVICE}")
+    check_alpha(alpha)
+    check_integer(n_random, name="n_random", low=0)
+    check_integer(n_draws, name="n_draws", low=1)
+    check_integer(start, name="start", low=0)
+    if stop is not None:
+        check_integer(stop, name="stop", low=start + 1)
     analyzer = estimator if hasattr(estimator, "relays") else RelayAnalyzer(estimator)
     X, y, groups = indexable(X, y, groups)
     folds = list(check_cv(cv, y, classifier=True).split(X, y, groups))
+    for i, (train, _) in enumerate(folds):
+        lacking = np.setdiff1d(y, _safe_indexing(y, train))
+        if lacking.size:
+            raise ValueError(
+                f"The training part of fold {i} lacks {lacking.tolist()}; use a stratified "
+                "splitter, or fewer folds."
+            )
     seeds = check_random_state(random_state).randint(2**31 - 1, size=len(folds))
     options = {
         "value": value,

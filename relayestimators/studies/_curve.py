@@ -2,9 +2,11 @@
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from .._validation import check_integer, check_nodes, check_window
 from ._ablation import Ablation, Knockout
+from ._specificity import of_analyzer
 
 
 def knockout_curve(
@@ -18,10 +20,10 @@ def knockout_curve(
     value="mean",
     start=0,
     stop=None,
-    layer=-1,
-    state="h",
+    layer=None,
+    state=None,
     scoring=None,
-    concepts="ovr",
+    concepts=None,
     n_random=20,
     n_draws=5,
     random_state=None,
@@ -54,14 +56,14 @@ def knockout_curve(
         First time step of the window.
     stop : int or None, default=None
         One after its last time step; None is the end.
-    layer : int, default=-1
-        Layer of the nodes.
-    state : {"h", "c"}, default="h"
-        Hidden state, or memory cell of an LSTM.
+    layer : int or None, default=None
+        Layer of the nodes; None is that of an analyzer given as order, or else the last.
+    state : {"h", "c"} or None, default=None
+        Hidden state, or memory cell of an LSTM; None is that of the analyzer, or else "h".
     scoring : str, callable or None, default=None
         Score as in scikit-learn; None is accuracy.
-    concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts), default="ovr"
-        As in :class:`RelayAnalyzer`.
+    concepts : {"ovr", "class"}, array-like of shape (n_classes, n_concepts) or None, default=None
+        As in :class:`RelayAnalyzer`; None is the table of the analyzer, or else "ovr".
     n_random : int, default=20
         Random orders of all nodes.
     n_draws : int, default=5
@@ -125,8 +127,18 @@ def knockout_curve(
     check_integer(n_random, name="n_random", low=0)
     check_integer(n_draws, name="n_draws", low=1)
     rng = check_random_state(random_state)
+    if hasattr(order, "relays"):
+        check_is_fitted(order)
+        concepts = order.concepts_ if concepts is None else concepts
+        layer, state = of_analyzer(order, layer, state)
     ablation = Ablation(
-        estimator, X, y, concepts=concepts, layer=layer, state=state, scoring=scoring
+        estimator,
+        X,
+        y,
+        concepts="ovr" if concepts is None else concepts,
+        layer=-1 if layer is None else layer,
+        state="h" if state is None else state,
+        scoring=scoring,
     )
     order = _order(order, ablation.n_nodes)[:: -1 if reverse else 1]
     sizes = _sizes(sizes, len(order))

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
-from .._validation import check_integer, check_nodes, check_window
+from .._validation import check_integer, check_nodes, check_sets, check_window
 from ._ablation import Ablation, Knockout
 
 
@@ -64,8 +64,8 @@ def knockout_importance(
     concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts), default="ovr"
         As in :class:`RelayAnalyzer`.
     n_repeats : int, default=10
-        Random halves of the instances the losses are measured on again; if values are random, each
-        with values drawn anew.
+        Random halves of the instances the losses are measured on again, two at least; and draws,
+        if values are random.
     random_state : int, RandomState instance or None, default=None
         Draws halves and values.
     n_jobs : int, optional
@@ -85,14 +85,14 @@ def knockout_importance(
         importances_mean : ndarray of shape (n_sets,)
             Score lost, on all instances; mean over draws if values are random.
         importances_std : ndarray of shape (n_sets,)
-            Standard deviation over the repeats. As halves vary about the whole as the whole does
-            about the truth, this is the standard error.
+            Standard error: the standard deviation over the repeats, as halves vary about the
+            whole as the whole does about the truth; and the error of the mean over draws.
         importances : ndarray of shape (n_sets, n_repeats)
             Score lost in every repeat.
         loss : ndarray of shape (n_sets, n_concepts)
             Bits lost, on all instances.
         loss_std : ndarray of shape (n_sets, n_concepts)
-            Standard deviation over the repeats.
+            Standard error.
         losses : ndarray of shape (n_sets, n_repeats, n_concepts)
             Bits lost in every repeat.
         effect : ndarray of shape (n_sets, n_concepts)
@@ -133,7 +133,7 @@ def knockout_importance(
     >>> bool(everything.importances_mean[0] > result.importances_mean.max())
     True
     """
-    check_integer(n_repeats, name="n_repeats", low=1)
+    check_integer(n_repeats, name="n_repeats", low=2)
     rng = check_random_state(random_state)
     ablation = Ablation(
         estimator,
@@ -157,20 +157,17 @@ def knockout_importance(
         verbose=verbose,
     )
     named = slice(len(sets) if members is None else len(members))  # not the members of pairs
-    mean, repeats = lost.over_draws(), np.arange(n_repeats)
-    draws = repeats % lost.score.shape[1]
-    importances = lost.half_scores[:, draws, repeats]
-    losses = lost.half_information[:, draws, repeats]
+    mean = lost.over_draws()
     result = Bunch(
         sets=sets[named],
         score=float(ablation.intact.score[0, 0]),
         information=ablation.intact.information[0, 0],
         importances_mean=mean.score[named],
-        importances_std=importances.std(axis=1)[named],
-        importances=importances[named],
+        importances_std=_standard_error(lost.score, mean.half_scores)[named],
+        importances=mean.half_scores[named],
         loss=mean.information[named],
-        loss_std=losses.std(axis=1)[named],
-        losses=losses[named],
+        loss_std=_standard_error(lost.information, mean.half_information)[named],
+        losses=mean.half_information[named],
         effect=mean.effect[named],
     )
     if members is not None:
@@ -178,13 +175,19 @@ def knockout_importance(
     return result
 
 
+def _standard_error(draws, halves):
+    """Return the error over instances, and of the mean over draws, along the second axis."""
+    n_draws = draws.shape[1]
+    drawn = draws.std(axis=1, ddof=1) / np.sqrt(n_draws) if n_draws > 1 else 0.0
+    return np.hypot(halves.std(axis=1, ddof=1), drawn)
+
+
 def _sets(nodes, groups, pairs, n_nodes):
     """Return the sets to knock out, and for pairs, which come first, where their members are."""
     if groups is not None and (nodes is not None or pairs is not None):
         raise ValueError("groups cannot be given together with nodes or pairs; expected one.")
     if groups is not None:
-        named = enumerate(groups)
-        return [check_nodes(group, n_nodes, name=f"groups[{i}]") for i, group in named], None
+        return check_sets(groups, n_nodes, name="groups"), None
     singles = np.arange(n_nodes) if nodes is None else check_nodes(nodes, n_nodes)
     if pairs is None:
         return [singles[i : i + 1] for i in range(len(singles))], None
@@ -192,7 +195,7 @@ def _sets(nodes, groups, pairs, n_nodes):
         raise ValueError("nodes cannot be given together with a list of pairs; expected one.")
     if pairs is True:
         pairs = singles[np.column_stack(np.triu_indices(len(singles), k=1))]
-    pairs = [check_nodes(pair, n_nodes, name=f"pairs[{i}]") for i, pair in enumerate(pairs)]
+    pairs = check_sets(pairs, n_nodes, name="pairs")
     for i, pair in enumerate(pairs):
         if len(pair) != 2:
             raise ValueError(f"pairs[{i}]={pair.tolist()}; expected two nodes.")

@@ -6,11 +6,11 @@ from sklearn.utils import Bunch, _safe_indexing, check_random_state
 from sklearn.utils.validation import column_or_1d
 from tqdm.auto import tqdm
 
-from .._validation import check_integer, check_size, check_timepoints
+from .._validation import check_alpha, check_integer, check_size, check_timepoints
 from ..panels import frames_to_tensor
 from ..rankings import RANKINGS, rank_nodes
 from ..relay import combine_rankings, half_sample_interval, strongest_nodes
-from ._ablation import Ablation, Knockout
+from ._ablation import Ablation, Knockout, mean_of_others, other_divisions
 from ._sweep import knockout_sweep, window_ends
 
 KNOCKOUT = "knockout"  # the ranking that needs knockouts, so that it cannot live in `rankings`
@@ -121,8 +121,9 @@ def compare_rankings(
         random_loss : ndarray of shape (n_random, n_timepoints, n_concepts)
             Bits lost by random sets.
         own, other : ndarray of shape (n_rankings, n_concepts)
-            Bits lost of the concept the nodes are for, and of the other concepts; means over
-            time steps.
+            Bits lost of the concept the nodes are for, and of the other concepts, as far as they
+            divide the classes in another way (NaN if none does, as with "ovr" of two classes);
+            means over time steps.
         random : ndarray of shape (n_concepts,)
             Bits lost with random sets.
         specificity : ndarray of shape (n_rankings,)
@@ -133,7 +134,7 @@ def compare_rankings(
             Specificity of the row less that of the column.
         intervals : Bunch
             For own, other, random, specificity, advantage and difference: ndarray of shape
-            (2, ...), over instances.
+            (2, ...), over instances and, for random and advantage, over random sets.
         overlap : ndarray of shape (n_rankings, n_rankings)
             Mean share of nodes that two rankings have in common.
 
@@ -162,6 +163,7 @@ def compare_rankings(
     check_integer(n_random, name="n_random", low=1)
     check_integer(n_draws, name="n_draws", low=1)
     check_integer(n_resamples, name="n_resamples", low=2)
+    check_alpha(alpha)
     named = _named(rankings)
     rng, X, y = check_random_state(random_state), frames_to_tensor(X), column_or_1d(y, warn=True)
     find, measure = _parts(X, y, find, test_size, rng)
@@ -211,11 +213,18 @@ def compare_rankings(
         return own, values[n_sets:].reshape(n_random, len(timepoints), *values.shape[1:])
 
     loss, random_loss = split(lost.information)
-    point = _figures(loss, random_loss)
+    different = other_divisions(ablation.table)
+    point = _figures(loss, random_loss, different)
     halves = zip(*(np.moveaxis(part, -2, 0) for part in split(lost.half_information)), strict=True)
-    resampled = [_figures(*half) for half in halves]
+    resampled = [_figures(*half, different) for half in halves]
+    errors = _errors_of_chance(random_loss)
     intervals = {
-        name: half_sample_interval(point[name], np.array([half[name] for half in resampled]), alpha)
+        name: half_sample_interval(
+            point[name],
+            np.array([half[name] for half in resampled]),
+            alpha,
+            other_error=errors.get(name, 0.0),
+        )
         for name in point
     }
     return Bunch(
@@ -236,6 +245,13 @@ def _named(rankings):
     if isinstance(rankings, str):
         rankings = [rankings]
     if not hasattr(rankings, "items"):
+        if not all(map(_parts_of, rankings)):
+            raise TypeError(
+                "rankings holds something that is no name; expected names, tuples of names, or a "
+                "dict with names of your own for arrays of scores."
+            )
+        if len(set(rankings)) < len(rankings):
+            raise ValueError(f"rankings={list(rankings)!r} names one twice.")
         rankings = {" * ".join(_parts_of(ranking)): ranking for ranking in rankings}
     known = (*RANKINGS, KNOCKOUT)
     for name, ranking in rankings.items():
@@ -295,18 +311,29 @@ def _scores(name, ranking, made, shape):
             f"(n_concepts, n_timepoints, n_nodes)={shape}, 1 where they do not differ, or "
             f"({shape[-1]},)."
         )
+    if np.isnan(scores).any():
+        raise ValueError(f"rankings: the scores of {name!r} contain NaN; expected numbers.")
     return np.broadcast_to(scores, shape)
 
 
-def _figures(loss, random_loss):
+def _errors_of_chance(random_loss):
+    """Return standard errors of what depends on the random sets: these are a sample, too."""
+    n_random = len(random_loss)
+    if n_random < 2:
+        return {"random": np.nan, "advantage": np.nan}
+    by_set = random_loss.mean(axis=1)
+    return {
+        "random": by_set.std(axis=0, ddof=1) / np.sqrt(n_random),
+        "advantage": by_set.mean(axis=1).std(ddof=1) / np.sqrt(n_random),
+    }
+
+
+def _figures(loss, random_loss, different):
     """Return what is compared, given losses (rankings, concepts, steps, on) and of random sets."""
-    n_concepts = loss.shape[-1]
     by_set = loss.mean(axis=2)
     own = np.diagonal(by_set, axis1=1, axis2=2)
     random = random_loss.mean(axis=(0, 1))
-    other = own * np.nan
-    if n_concepts > 1:
-        other = (by_set.sum(axis=2) - own) / (n_concepts - 1)
+    other = mean_of_others(by_set, different)
     specificity = (own - other).mean(axis=1)
     return {
         "own": own,

@@ -132,7 +132,8 @@ def specificity_score(estimator, X, y, *, start=None, random_state=0, **relay_pa
     random_state : int, default=0
         Splits the data, draws contexts.
     **relay_params : dict
-        Of :class:`RelayAnalyzer`; concepts should be more than one.
+        Of :class:`RelayAnalyzer`. There must be more than one concept, not all the same division
+        of the classes, as "ovr" of two classes is.
 
     Returns
     -------
@@ -156,6 +157,12 @@ def specificity_score(estimator, X, y, *, start=None, random_state=0, **relay_pa
     >>> isinstance(score, float)
     True
     """
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    if start is None and relay_params.get("align", getattr(last, "align", "start")) == "end":
+        raise ValueError(
+            "align='end': time steps count from the end of each series, but a knockout begins at "
+            "the same step of all; give start."
+        )
     rows = np.arange(len(y))
     find, measure = train_test_split(rows, test_size=0.5, stratify=y, random_state=random_state)
     X_find, X_measure = (_safe_indexing(X, part) for part in (find, measure))
@@ -173,6 +180,11 @@ def specificity_score(estimator, X, y, *, start=None, random_state=0, **relay_pa
         n_resamples=2,
         random_state=random_state,
     )
+    if np.isnan(result.own_minus_other).any():
+        raise ValueError(
+            f"concepts={analyzer.concepts!r}: there is a concept without another one that divides "
+            "the classes in another way, as with 'ovr' of two classes; expected a table of more."
+        )
     return float(result.own_minus_other.mean())
 
 
@@ -181,7 +193,7 @@ def _analyzed(estimator, X, y, random_state, relay_params):
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     if hasattr(last, "relays"):
         own = last.get_params(deep=False)
-        own.pop("estimator")
+        del own["estimator"], own["random_state"]
         relay_params, last = own | relay_params, last.estimator_
     check_recurrent(last)
     relay_params = {"random_state": random_state} | relay_params

@@ -2,10 +2,11 @@
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
+from sklearn.utils.validation import check_is_fitted
 
-from .._validation import check_integer, check_nodes, check_window
+from .._validation import check_alpha, check_integer, check_sets, check_window
 from ..relay import half_sample_interval
-from ._ablation import Ablation, Knockout
+from ._ablation import Ablation, Knockout, mean_of_others, other_divisions
 
 
 def knockout_specificity(
@@ -18,10 +19,10 @@ def knockout_specificity(
     value="mean",
     start=0,
     stop=None,
-    layer=-1,
-    state="h",
+    layer=None,
+    state=None,
     scoring=None,
-    n_random=20,
+    n_random=39,
     n_draws=5,
     n_resamples=100,
     alpha=0.05,
@@ -53,14 +54,15 @@ def knockout_specificity(
         First time step of the window.
     stop : int or None, default=None
         One after its last time step; None is the end.
-    layer : int, default=-1
-        Layer of the nodes.
-    state : {"h", "c"}, default="h"
-        Hidden state, or memory cell of an LSTM.
+    layer : int or None, default=None
+        Layer of the nodes; None is that of the analyzer, or else the last.
+    state : {"h", "c"} or None, default=None
+        Hidden state, or memory cell of an LSTM; None is that of the analyzer, or else "h".
     scoring : str, callable or None, default=None
         Score as in scikit-learn; None is accuracy.
-    n_random : int, default=20
-        Random sets of nodes drawn for comparison with each set, of its size.
+    n_random : int, default=39
+        Random sets of nodes drawn for comparison with each set, of its size; nested, and the same
+        for all sets. A p-value is at least 1 / (1 + n_random).
     n_draws : int, default=5
         How often values are drawn if they are random; losses are means.
     n_resamples : int, default=100
@@ -98,13 +100,17 @@ def knockout_specificity(
         shape (n_concepts,) and in bits:
 
         own : loss of the concept the set belongs to.
-        other : mean loss of the other concepts.
+        other : mean loss of the other concepts, as far as they divide the classes in another
+            way; NaN if none does, as with "ovr" of two classes.
         random : mean loss of the concept under the random sets.
-        own_minus_other, own_minus_random : what makes the set specific.
+        own_minus_other : what makes the set specific to the concept.
+        own_minus_random : what it costs beyond the mean random set.
         intervals : Bunch of these five, each of shape (2, n_concepts)
-            Confidence intervals: over instances and, where random sets come in, over these.
+            Confidence intervals: over instances and, where random sets come in, of their mean.
+            Half of all random sets cost more than the mean one: whether the set stands out among
+            them says `pvalue`. With fewer than some 100 instances the intervals are too narrow.
         pvalue : one-sided, of `own` among the random sets: (1 + those that cost at least as
-            much) / (1 + n_random).
+            much) / (1 + n_random); NaN without random sets. Not corrected for many concepts.
 
     See Also
     --------
@@ -131,25 +137,27 @@ def knockout_specificity(
     check_integer(n_random, name="n_random", low=0)
     check_integer(n_draws, name="n_draws", low=1)
     check_integer(n_resamples, name="n_resamples", low=2)
+    check_alpha(alpha)
     analyzer = relays if hasattr(relays, "relays") else None
-    if concepts is None:
-        concepts = "ovr" if analyzer is None else analyzer.concepts_
+    if analyzer is not None:
+        check_is_fitted(analyzer)
+        concepts = analyzer.concepts_ if concepts is None else concepts
+        layer, state = of_analyzer(analyzer, layer, state)
     rng = check_random_state(random_state)
     ablation = Ablation(
         estimator,
         X,
         y,
-        concepts=concepts,
-        layer=layer,
-        state=state,
+        concepts="ovr" if concepts is None else concepts,
+        layer=-1 if layer is None else layer,
+        state="h" if state is None else state,
         scoring=scoring,
         n_halves=n_resamples,
         random_state=rng,
     )
     if analyzer is not None:
         relays = [analyzer.relays(concept) for concept in range(len(analyzer.relay_map_))]
-    n_nodes = ablation.n_nodes
-    sets = [check_nodes(nodes, n_nodes, name=f"relays[{i}]") for i, nodes in enumerate(relays)]
+    sets = check_sets(relays, ablation.n_nodes, name="relays")
     window = check_window(start, stop, ablation.n_timepoints)
     options = {"n_draws": n_draws, "n_jobs": n_jobs, "verbose": verbose}
     lost = measure_beside_random(
@@ -169,8 +177,31 @@ def knockout_specificity(
         random_effect=lost.effect[:, 1:],
     )
     if len(sets) == ablation.n_concepts:
-        result.update(contrasts(lost.information, lost.half_information, alpha))
+        different = other_divisions(ablation.table)
+        result.update(contrasts(lost.information, lost.half_information, alpha, different))
     return result
+
+
+def of_analyzer(analyzer, layer, state):
+    """Return layer and state of the nodes an analyzer ranks, or refuse to take others.
+
+    Parameters
+    ----------
+    analyzer : RelayAnalyzer
+        Fitted.
+    layer : int or None
+    state : {"h", "c"} or None
+        What was asked for.
+
+    Returns
+    -------
+    layer : int
+    state : {"h", "c"}
+    """
+    for name, asked, own in (("layer", layer, analyzer.layer_), ("state", state, analyzer.state_)):
+        if asked not in (None, own):
+            raise ValueError(f"{name}={asked!r}, but the nodes of the analyzer are of {own!r}.")
+    return analyzer.layer_, analyzer.state_
 
 
 def measure_beside_random(ablation, knockouts, n_random, rng, value, **options):
@@ -210,7 +241,7 @@ def measure_beside_random(ablation, knockouts, n_random, rng, value, **options):
     )
 
 
-def contrasts(loss, halves, alpha):
+def contrasts(loss, halves, alpha, different):
     """Return own, other and random losses, their differences, and intervals.
 
     Parameters
@@ -221,12 +252,15 @@ def contrasts(loss, halves, alpha):
         The same on halves of the instances.
     alpha : float
         Share outside the intervals.
+    different : ndarray of shape (n_concepts, n_concepts), bool
+        From `other_divisions`.
 
     Returns
     -------
     Bunch
     """
-    point, draws = _contrasts(loss), _contrasts(np.moveaxis(halves, 2, 0))
+    point = _contrasts(loss, different)
+    draws = _contrasts(np.moveaxis(halves, 2, 0), different)
     beside, n_random = _on_own_concept(loss), loss.shape[1] - 1
     intervals = Bunch()
     for name in point:
@@ -235,6 +269,8 @@ def contrasts(loss, halves, alpha):
             error = beside[1:].std(axis=0, ddof=1) / np.sqrt(n_random)
         intervals[name] = half_sample_interval(point[name], draws[name], alpha, other_error=error)
     pvalue = (1 + (beside[1:] >= beside[0]).sum(axis=0)) / (1 + n_random)
+    if not n_random:
+        pvalue = pvalue * np.nan
     return Bunch(**point, intervals=intervals, pvalue=pvalue)
 
 
@@ -243,12 +279,10 @@ def _on_own_concept(loss):
     return np.diagonal(loss, axis1=-3, axis2=-1)
 
 
-def _contrasts(loss):
+def _contrasts(loss, different):
     """Return the five figures of losses (..., n_concepts, 1 + n_random, n_concepts)."""
-    n_concepts = loss.shape[-1]
-    itself, beside = loss[..., :, 0, :], _on_own_concept(loss)
-    own = beside[..., 0, :]
-    other = (itself.sum(axis=-1) - own) / (n_concepts - 1) if n_concepts > 1 else own * np.nan
+    beside = _on_own_concept(loss)
+    own, other = beside[..., 0, :], mean_of_others(loss[..., :, 0, :], different)
     random = beside[..., 1:, :].mean(axis=-2) if beside.shape[-2] > 1 else own * np.nan
     return {
         "own": own,

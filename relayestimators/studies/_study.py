@@ -8,6 +8,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch, check_random_state
 from tqdm.auto import tqdm
 
+from .._validation import check_integer
 from ..analyzer import RelayAnalyzer
 from ..relay import DEFAULT_METHOD
 from ._ablation import Ablation, Knockout
@@ -104,6 +105,9 @@ def relay_study(
     >>> results["RNN"].loss.shape
     (2, 5, 2)
     """
+    if not hasattr(estimators, "items"):
+        raise TypeError(f"estimators={estimators!r}; expected a dict of name to classifier.")
+    check_integer(n_random, name="n_random", low=0)
     rng = check_random_state(random_state)
     X_find, X_measure, y_find, y_measure = train_test_split(
         X_test, y_test, test_size=0.5, stratify=y_test, random_state=rng
