@@ -60,7 +60,14 @@ def ragged():
 
 
 @pytest.mark.filterwarnings("ignore")  # the checks themselves warn
-@pytest.mark.parametrize("cell", FACES)
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "gru",
+        pytest.param("rnn", marks=pytest.mark.slow),
+        pytest.param("lstm", marks=pytest.mark.slow),
+    ],
+)
 def test_check_estimator(cell):
     results = check_estimator(FACES[cell], raise_exceptions=True, verbose=False)
     assert len(results) > 200
@@ -384,6 +391,7 @@ def test_benchmark_files(suffix, tmp_path):
         pd.testing.assert_frame_equal(again.sort_values(**order), table.sort_values(**order))
 
 
+@pytest.mark.slow
 def test_benchmark_in_folds_with_two_workers():
     tables = []
     for options in ({}, {"backend": "loky", "backend_params": {"n_jobs": 2}}):
