@@ -346,7 +346,7 @@ class RecurrentNetwork(nn.Module):
     def _branch_off(self, intact, depth, way, held, keep, share):
         """Run copies of one direction of the layer in which nodes are held."""
         if not held.nodes.size:
-            return intact.copied(depth, way, len(held.nodes))
+            return intact.copied(depth, way, len(held.nodes), keep)
         return self._step_through(
             intact.projected(depth, way),
             depth,
@@ -403,10 +403,13 @@ class _Intact:
         """Return the trajectories of one direction of a layer, by state."""
         return {name: state.path for name, state in self.run(depth, direction).items()}
 
-    def copied(self, depth, direction, n_copies):
-        """Return the run of one direction, for every copy."""
+    def copied(self, depth, direction, n_copies, keep):
+        """Return the run of one direction, for every copy; with its paths to `keep`."""
         return {
-            name: Trajectory(state.path.repeat(1, n_copies, 1), state.final.repeat(n_copies, 1))
+            name: Trajectory(
+                state.path.repeat(1, n_copies, 1) if keep else None,
+                state.final.repeat(n_copies, 1),
+            )
             for name, state in self.run(depth, direction).items()
         }
 

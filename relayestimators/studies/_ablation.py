@@ -12,7 +12,7 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import check_scoring
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from tqdm.auto import tqdm
 
@@ -173,7 +173,10 @@ class Ablation:
             )
         random = isinstance(value, str) and value in RANDOM
         seeds = check_random_state(seed).randint(2**31 - 1, size=n_draws if random else 1)
-        runs = [(*knockout, draw) for knockout in knockouts for draw in seeds]
+        # the same knockout, such as a random set that stands beside many, is run once
+        keys = [(tuple(nodes), start, stop) for nodes, start, stop in knockouts]
+        distinct = dict(zip(keys, knockouts, strict=True))
+        runs = [(*knockout, draw) for knockout in distinct.values() for draw in seeds]
         order = sorted(range(len(runs)), key=lambda i: runs[i][1])  # neighbours share a prefix
         size = _CHUNK_RANDOM if random else _CHUNK
         tasks = [[runs[i] for i in order[at : at + size]] for at in range(0, len(runs), size)]
@@ -186,7 +189,9 @@ class Ablation:
                 for result in results:
                     read += result
                     bar.update(len(result))
-        back = np.argsort(order).reshape(len(knockouts), len(seeds))
+        place = {key: i for i, key in enumerate(distinct)}
+        back = np.argsort(order).reshape(len(distinct), len(seeds))
+        back = back[[place[key] for key in keys]] if keys else back
         parts = zip(*read, strict=True) if read else [[]] * len(Reading._fields)
         shapes = [part.shape[2:] for part in self.intact]
         left = [
@@ -227,7 +232,7 @@ class Ablation:
         """Ask the scorer, about some of the instances."""
         answers = _Answers(self.classes, proba[rows])
         try:
-            return self.scorer(answers, _rows(self.X, rows), self.y[rows])
+            return self.scorer(answers, _safe_indexing(self.X, rows), self.y[rows])
         except ValueError as error:
             if len(rows) == len(self.y):
                 raise
@@ -244,6 +249,40 @@ class Ablation:
         with_it = np.einsum("ik,ikc->ic", proba, same)
         without = np.einsum("ik,ikc->ic", proba, ~same)
         return np.log2(np.maximum(with_it, _TINY)) - np.log2(np.maximum(without, _TINY))
+
+
+def of_analyzer(analyzer, concepts, layer, state):
+    """Return what to measure on which nodes: as asked, else as of the analyzer that ranked them.
+
+    Parameters
+    ----------
+    analyzer : RelayAnalyzer or None
+    concepts : str, array-like or None
+    layer : int or None
+    state : {"h", "c"} or None
+        What was asked for.
+
+    Returns
+    -------
+    dict
+        The options of `Ablation` of these names.
+
+    Raises
+    ------
+    ValueError
+        If another layer or state is asked for than that of the analyzer's nodes.
+    """
+    asked = {"concepts": concepts, "layer": layer, "state": state}
+    own = {"concepts": "ovr", "layer": -1, "state": "h"}
+    if analyzer is not None:
+        check_is_fitted(analyzer)
+        own = {name: getattr(analyzer, f"{name}_") for name in own}
+        for name in ("layer", "state"):
+            if asked[name] not in (None, own[name]):
+                raise ValueError(
+                    f"{name}={asked[name]!r}, but the nodes of the analyzer are of {own[name]!r}."
+                )
+    return {name: own[name] if asked[name] is None else asked[name] for name in own}
 
 
 def other_divisions(table):
@@ -317,7 +356,3 @@ def _check_scoring(estimator, scoring):
             "None for accuracy."
         )
     return check_scoring(estimator, scoring)
-
-
-def _rows(X, rows):
-    return X.iloc[rows] if hasattr(X, "iloc") else np.asarray(X)[rows]

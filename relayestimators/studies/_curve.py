@@ -2,11 +2,9 @@
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from .._validation import check_integer, check_nodes, check_window
-from ._ablation import Ablation, Knockout
-from ._specificity import of_analyzer
+from ._ablation import Ablation, Knockout, of_analyzer
 
 
 def knockout_curve(
@@ -127,17 +125,12 @@ def knockout_curve(
     check_integer(n_random, name="n_random", low=0)
     check_integer(n_draws, name="n_draws", low=1)
     rng = check_random_state(random_state)
-    if hasattr(order, "relays"):
-        check_is_fitted(order)
-        concepts = order.concepts_ if concepts is None else concepts
-        layer, state = of_analyzer(order, layer, state)
+    analyzer = order if hasattr(order, "relays") else None
     ablation = Ablation(
         estimator,
         X,
         y,
-        concepts="ovr" if concepts is None else concepts,
-        layer=-1 if layer is None else layer,
-        state="h" if state is None else state,
+        **of_analyzer(analyzer, concepts, layer, state),
         scoring=scoring,
     )
     order = _order(order, ablation.n_nodes)[:: -1 if reverse else 1]

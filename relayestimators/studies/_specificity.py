@@ -2,11 +2,10 @@
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from .._validation import check_alpha, check_integer, check_sets, check_window
 from ..relay import half_sample_interval
-from ._ablation import Ablation, Knockout, mean_of_others, other_divisions
+from ._ablation import Ablation, Knockout, mean_of_others, of_analyzer, other_divisions
 
 
 def knockout_specificity(
@@ -139,18 +138,12 @@ def knockout_specificity(
     check_integer(n_resamples, name="n_resamples", low=2)
     check_alpha(alpha)
     analyzer = relays if hasattr(relays, "relays") else None
-    if analyzer is not None:
-        check_is_fitted(analyzer)
-        concepts = analyzer.concepts_ if concepts is None else concepts
-        layer, state = of_analyzer(analyzer, layer, state)
     rng = check_random_state(random_state)
     ablation = Ablation(
         estimator,
         X,
         y,
-        concepts="ovr" if concepts is None else concepts,
-        layer=-1 if layer is None else layer,
-        state="h" if state is None else state,
+        **of_analyzer(analyzer, concepts, layer, state),
         scoring=scoring,
         n_halves=n_resamples,
         random_state=rng,
@@ -180,28 +173,6 @@ def knockout_specificity(
         different = other_divisions(ablation.table)
         result.update(contrasts(lost.information, lost.half_information, alpha, different))
     return result
-
-
-def of_analyzer(analyzer, layer, state):
-    """Return layer and state of the nodes an analyzer ranks, or refuse to take others.
-
-    Parameters
-    ----------
-    analyzer : RelayAnalyzer
-        Fitted.
-    layer : int or None
-    state : {"h", "c"} or None
-        What was asked for.
-
-    Returns
-    -------
-    layer : int
-    state : {"h", "c"}
-    """
-    for name, asked, own in (("layer", layer, analyzer.layer_), ("state", state, analyzer.state_)):
-        if asked not in (None, own):
-            raise ValueError(f"{name}={asked!r}, but the nodes of the analyzer are of {own!r}.")
-    return analyzer.layer_, analyzer.state_
 
 
 def measure_beside_random(ablation, knockouts, n_random, rng, value, **options):
