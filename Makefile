@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test test-slow lint format bench rankings clean
+.PHONY: help install study test test-slow lint format bench rankings accuracy clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ bench: $(VENV)/.bench ## benchmarks of truth, calibration and speed; writes docs
 
 rankings: $(VENV)/.bench ## rankings of nodes compared by knockouts; writes docs/rankings.md
 	PYTHONPATH=tests $(BIN)/python -m benchmarks rankings --output docs/rankings.md
+
+accuracy: $(VENV)/.bench ## accuracy and time to train beside sktime; writes docs/accuracy.md
+	PYTHONPATH=tests $(BIN)/python -m benchmarks accuracy --output docs/accuracy.md
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) study build *.egg-info .pytest_cache .ruff_cache

@@ -8,11 +8,29 @@ scikit-learn.
 from importlib.metadata import version
 
 from .analyzer import RelayAnalyzer
+from .callbacks import RelayHistory
 from .classifiers import GRUClassifier, LSTMClassifier, RecurrentClassifier, RNNClassifier
 from .composition import compose_networks
 from .discretization import StateDiscretizer
-from .displays import KnockoutCurveDisplay, KnockoutDisplay, RelayMapDisplay
-from .drift import localisation
+from .displays import (
+    DriftDisplay,
+    KnockoutCurveDisplay,
+    KnockoutDisplay,
+    RelayHistoryDisplay,
+    RelayMapDisplay,
+    StateSpaceDisplay,
+)
+from .drift import (
+    chance_similarity,
+    drift_summary,
+    half_life,
+    localisation,
+    participation,
+    relay_lifetime,
+    relay_similarity,
+    similarity_test,
+    transport_distance,
+)
 from .knockout import KnockoutTransformer
 from .networks import Clamp, RecurrentNetwork
 from .panels import PanelToTensor, load_panel, panel_to_tensor
@@ -27,6 +45,7 @@ from .relay import (
     relay_scores,
     shrinking_subset_aggregation,
 )
+from .state_space import attractor_summary, end_points, silent_panel, trajectory_pca
 from .studies import (
     compare_rankings,
     cross_validate_knockout,
@@ -39,13 +58,14 @@ from .studies import (
     relay_study,
     specificity_score,
 )
-from .tasks import make_memory_task
+from .tasks import make_block_task, make_memory_task
 
 __version__ = version("relayestimators")
 
 __all__ = [
     "Clamp",
     "CoverageWarning",
+    "DriftDisplay",
     "GRUClassifier",
     "KnockoutCurveDisplay",
     "KnockoutDisplay",
@@ -56,12 +76,20 @@ __all__ = [
     "RecurrentClassifier",
     "RecurrentNetwork",
     "RelayAnalyzer",
+    "RelayHistory",
+    "RelayHistoryDisplay",
     "RelayMapDisplay",
     "StateDiscretizer",
+    "StateSpaceDisplay",
+    "attractor_summary",
+    "chance_similarity",
     "combine_rankings",
     "compare_rankings",
     "compose_networks",
     "cross_validate_knockout",
+    "drift_summary",
+    "end_points",
+    "half_life",
     "knockout_curve",
     "knockout_importance",
     "knockout_specificity",
@@ -69,16 +97,24 @@ __all__ = [
     "load_panel",
     "localisation",
     "localisation_score",
+    "make_block_task",
     "make_memory_task",
     "panel_to_tensor",
+    "participation",
     "rank_nodes",
     "relay_group",
     "relay_information",
+    "relay_lifetime",
     "relay_map",
     "relay_pairs",
     "relay_score",
     "relay_scores",
+    "relay_similarity",
     "relay_study",
     "shrinking_subset_aggregation",
+    "silent_panel",
+    "similarity_test",
     "specificity_score",
+    "trajectory_pca",
+    "transport_distance",
 ]

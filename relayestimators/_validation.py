@@ -114,6 +114,8 @@ def check_states(states, *, ndim, name="states"):
                 f"{_range(states)}; make states of hidden activations with StateDiscretizer."
             )
         states = whole
+    if states.max() < NO_STATE:
+        return states
     ended = states == NO_STATE
     if ndim == 2 and ended.any():
         raise ValueError(
@@ -350,8 +352,13 @@ def check_recurrent(estimator):
         return
     advice = "expected a classifier with unroll(X, *, clamp, layer, state), such as RNNClassifier, "
     advice += "GRUClassifier or LSTMClassifier, or a FrozenEstimator around a fitted one."
+    chain = [estimator]  # from the outermost inwards
+    while getattr(chain[-1], "estimator", None) is not None:
+        chain.append(chain[-1].estimator)
     if hasattr(estimator, "steps"):
         advice = "use its last step, pipeline[-1], with pipeline[:-1].transform(X)."
-    raise TypeError(
-        f"estimator {type(estimator).__name__} has no hidden states to look at; {advice}"
-    )
+    elif hasattr(chain[-1], "unroll"):
+        advice = f"use the {type(chain[-1]).__name__} inside: once fitted it is estimator_, or "
+        advice += "best_estimator_ of a search."
+    name = "(".join(type(part).__name__ for part in chain) + ")" * (len(chain) - 1)
+    raise TypeError(f"estimator {name} has no hidden states to look at; {advice}")

@@ -5,11 +5,13 @@ Floor 3: scikit-learn and the floors below. The classifier is known only by its 
 """
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_consistent_length, get_tags
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from ._inner import AroundClassifier
 from ._validation import (
     check_choice,
     check_concepts,
@@ -31,7 +33,7 @@ from .relay import (
 )
 
 
-class RelayAnalyzer(TransformerMixin, BaseEstimator):
+class RelayAnalyzer(AroundClassifier, TransformerMixin, BaseEstimator):
     """Find the nodes that relay class concepts through a recurrent classifier.
 
     At every time step the hidden states are discretised, and every node is credited with the
@@ -118,6 +120,11 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         The thresholds of its states.
     classes_ : ndarray of shape (n_classes,)
         Labels.
+    n_features_in_ : int
+        Number of channels of a three-dimensional panel, or of time steps of a two-dimensional
+        one.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if X was a DataFrame with one row per instance.
 
     See Also
     --------
@@ -192,7 +199,7 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X, y):
+    def fit(self, X, y, **fit_params):
         """Train the classifier, unless it is frozen, and map its relays.
 
         Parameters
@@ -201,6 +208,8 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
             As the classifier takes it.
         y : array-like of shape (n_instances,)
             Labels.
+        **fit_params : dict
+            For `fit` of the classifier; with scikit-learn's metadata routing, what it requests.
 
         Returns
         -------
@@ -217,8 +226,11 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
         check_map_options(self.method, n_permutations, self.n_resamples, self.alpha)
         check_discretization(self.n_states, self.strategy)
         check_choice(self.align, name="align", choices=("start", "end"))
+        if y is None:
+            raise ValueError("RelayAnalyzer requires y to be passed, but the target y is None.")
         y = column_or_1d(y, warn=True)
-        estimator = clone(self.estimator).fit(X, y)
+        check_classification_targets(y)
+        estimator = self._trained(X, y, fit_params)
         classes = estimator.classes_
         concepts = check_concepts(self.concepts, len(classes))
         hidden = estimator.unroll(X, layer=self.layer, state=self.state).hidden
@@ -352,20 +364,16 @@ class RelayAnalyzer(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        input_features : None
-            Ignored.
+        input_features : array-like of str, optional
+            Must fit what was seen in `fit`, and changes nothing.
 
         Returns
         -------
         ndarray of str
             "node7" and so on.
         """
-        return np.array([f"node{node}" for node in self.get_support(indices=True)], dtype=object)
-
-    @property
-    def n_features_in_(self):
-        """Number of channels (or of time steps of two-dimensional X) seen in fit."""
-        return self.estimator_.n_features_in_
+        nodes = self.get_support(indices=True)
+        return self._names([f"node{node}" for node in nodes], input_features)
 
     def __sklearn_tags__(self):
         """Take the tags of input from the classifier."""

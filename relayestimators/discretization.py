@@ -14,7 +14,7 @@ from ._validation import NO_STATE, check_choice, check_integer
 STRATEGIES = ("quantile", "kmeans", "sign")
 
 
-class StateDiscretizer(TransformerMixin, BaseEstimator):
+class StateDiscretizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Cut the activation of every hidden node into a few states.
 
     Parameters
@@ -117,12 +117,43 @@ class StateDiscretizer(TransformerMixin, BaseEstimator):
         states[:, np.broadcast_to(unknown, n_timepoints)] = NO_STATE
         return states
 
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the nodes.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str
+            "node0" and so on.
+        """
+        check_is_fitted(self)
+        return np.array([f"node{node}" for node in range(self.n_features_in_)], dtype=object)
+
+    def set_output(self, *, transform=None):
+        """Do nothing: states stay a three-dimensional array, whatever the next steps put out.
+
+        Parameters
+        ----------
+        transform : str, optional
+            Ignored.
+
+        Returns
+        -------
+        self : StateDiscretizer
+        """
+        return self
+
     def __sklearn_tags__(self):
         """Say that three-dimensional input with NaN at the end is expected."""
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = []  # states are uint8
         return tags
 
 

@@ -7,11 +7,12 @@ known only by its protocol: ``fit``, ``classes_`` and ``unroll``.
 import warnings
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import check_consistent_length, check_random_state, get_tags
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from ._inner import AroundClassifier
 from ._validation import check_choice, check_nodes, check_recurrent, check_window
 from .networks import Clamp
 
@@ -140,7 +141,7 @@ def draw_values(value, values, rng, n_instances, *, same=False):
     return mean + deviation * rng.standard_normal((n_instances, *mean.shape)).astype(np.float32)
 
 
-class KnockoutTransformer(TransformerMixin, BaseEstimator):
+class KnockoutTransformer(AroundClassifier, TransformerMixin, BaseEstimator):
     """A recurrent classifier with hidden nodes knocked out, as a transformer and a classifier.
 
     The nodes are held at a value inside the recurrence, after every time step of a window, so
@@ -193,6 +194,11 @@ class KnockoutTransformer(TransformerMixin, BaseEstimator):
         Number of nodes of the layer.
     classes_ : ndarray of shape (n_classes,)
         Labels.
+    n_features_in_ : int
+        Number of channels of a three-dimensional panel, or of time steps of a two-dimensional
+        one.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if X was a DataFrame with one row per instance.
 
     See Also
     --------
@@ -247,15 +253,17 @@ class KnockoutTransformer(TransformerMixin, BaseEstimator):
         self.output = output
         self.random_state = random_state
 
-    def fit(self, X, y):
+    def fit(self, X, y=None, **fit_params):
         """Train the classifier, unless it is frozen, and fix what the nodes are held at.
 
         Parameters
         ----------
         X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
             As the classifier takes it.
-        y : array-like of shape (n_instances,)
-            Labels.
+        y : array-like of shape (n_instances,), optional
+            Labels. A frozen net needs none.
+        **fit_params : dict
+            For `fit` of the classifier; with scikit-learn's metadata routing, what it requests.
 
         Returns
         -------
@@ -263,8 +271,9 @@ class KnockoutTransformer(TransformerMixin, BaseEstimator):
         """
         check_recurrent(self.estimator)
         check_choice(self.output, name="output", choices=OUTPUTS)
-        estimator = clone(self.estimator).fit(X, y)
+        estimator = self._trained(X, y, fit_params)
         hidden = estimator.unroll(X, layer=self.layer, state=self.state).hidden
+        check_consistent_length(hidden, y)
         nodes = check_nodes(self.nodes, hidden.shape[2])
         check_window(self.start, self.stop, hidden.shape[1])
         values = knockout_values(self.value, nodes, hidden)
@@ -359,8 +368,8 @@ class KnockoutTransformer(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        input_features : None
-            Ignored.
+        input_features : array-like of str, optional
+            Must fit what was seen in `fit`, and changes nothing.
 
         Returns
         -------
@@ -369,8 +378,8 @@ class KnockoutTransformer(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if self.output == "hidden":
-            return np.array([f"node{node}" for node in range(self.n_nodes_)], dtype=object)
-        return np.array([f"{self.output}_{label}" for label in self.classes_], dtype=object)
+            return self._names([f"node{node}" for node in range(self.n_nodes_)], input_features)
+        return self._names([f"{self.output}_{label}" for label in self.classes_], input_features)
 
     def _run(self, X):
         check_is_fitted(self)
@@ -378,11 +387,6 @@ class KnockoutTransformer(TransformerMixin, BaseEstimator):
         values = draw_values(self.value_, self.values_, rng, n_instances)
         clamp = Clamp(self.nodes_, values, *self.window_, self.layer_, self.state_)
         return self.estimator_.unroll(X, clamp=clamp, layer=self.layer_, state=self.state_)
-
-    @property
-    def n_features_in_(self):
-        """Number of channels (or of time steps of two-dimensional X) seen in fit."""
-        return self.estimator_.n_features_in_
 
     def __sklearn_tags__(self):
         """Take the tags of input and of classification from the classifier."""

@@ -56,6 +56,8 @@ def panel_to_tensor(X):
         X = X.to_numpy()
     if hasattr(X, "detach"):  # a torch tensor
         X = X.detach().cpu().numpy()
+    if hasattr(X, "__array__") and not hasattr(X, "iloc"):  # also a polars table, an xarray
+        X = np.asarray(X)
     if isinstance(X, list | tuple) and not any(hasattr(series, "iloc") for series in X):
         X = _nested_list(X)
     if isinstance(X, np.ndarray):
@@ -208,7 +210,7 @@ class PanelToTensor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
 
     Attributes
     ----------
-    n_channels_in_ : int
+    n_channels_in_, n_features_in_ : int
         Number of channels seen in fit.
 
     See Also
@@ -246,7 +248,7 @@ class PanelToTensor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         if y is not None and len(y) != len(panel):
             advice = f" {MULTIINDEX_ADVICE}" if is_multiindex(X) else ""
             raise ValueError(f"X has {len(panel)} instances, y has {len(y)}.{advice}")
-        self.n_channels_in_ = panel.shape[1]
+        self.n_channels_in_ = self.n_features_in_ = panel.shape[1]
         return self
 
     def transform(self, X):
@@ -302,6 +304,7 @@ class PanelToTensor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = []  # panels are float32
         return tags
 
 

@@ -12,12 +12,14 @@ import relayestimators
 PACKAGE = Path(relayestimators.__file__).parent
 
 FLOORS = {
+    "_inner": 0,
     "_validation": 0,
     "information": 0,
     "counting": 0,
     "networks": 1,
     "panels": 1,
     "drift": 1,
+    "state_space": 1,
     "tasks": 1,
     "discretization": 1,
     "relay": 1,
@@ -26,24 +28,26 @@ FLOORS = {
     "analyzer": 3,
     "knockout": 3,
     "rankings": 4,
+    "callbacks": 4,
     "adapters": 5,
     "studies": 5,
     "displays": 6,
     "report": 7,
+    "reproduction": 7,
     "__main__": 8,
     "__init__": 9,
 }
 
 # Who may import what, besides numpy, joblib, tqdm and scikit-learn.
 FENCES = {
-    "torch": {"networks", "composition", "classifiers", "rankings", "__main__"},
-    "skorch": {"classifiers"},
+    "torch": {"callbacks", "networks", "composition", "classifiers", "rankings", "__main__"},
+    "skorch": {"callbacks", "classifiers"},
     "numba": {"counting", "networks"},
     "sktime": {"adapters", "panels"},
-    "matplotlib": {"displays", "report"},
+    "matplotlib": {"displays", "report", "reproduction"},
     "captum": {"rankings"},
     "pandas": set(),
-    "scipy": {"classifiers", "relay", "studies"},
+    "scipy": {"classifiers", "drift", "relay", "reproduction", "studies"},
 }
 LAZY = {"sktime", "matplotlib", "captum"}  # inside functions only
 
@@ -63,7 +67,7 @@ def imports(module):
         tree = ast.parse(text)
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.level:
-                if not (node.module or "").startswith("_") or node.module == "_validation":
+                if not (node.module or "").startswith("_") or node.module in FLOORS:
                     inside.add(node.module)
             elif isinstance(node, ast.Import | ast.ImportFrom):
                 whole = [node.module] if isinstance(node, ast.ImportFrom) else []

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import CELLS, make_panel
+from skorch.callbacks import EpochScoring, PrintLog
 from skorch.dataset import Dataset, ValidSplit
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
@@ -83,3 +84,32 @@ def test_same_training(split):
     if split is not None:
         assert nets[0].history[:, "valid_loss"] == nets[1].history[:, "valid_loss"]
     np.testing.assert_array_equal(*(net.predict_proba(X) for net in nets))
+
+
+def test_light_callbacks_record_and_print_the_same(capsys):
+    skorchs = {
+        "callbacks__valid_acc": EpochScoring("accuracy", name="valid_acc", lower_is_better=False),
+        "callbacks__print_log": PrintLog(),
+    }
+    options = {"max_epochs": 4, "random_state": 0, "train_split": ValidSplit(3), "verbose": 1}
+    recorded, printed = [], []
+    for more in ({}, skorchs):
+        net = CELLS["rnn"](module__hidden_size=4, **options, **more).fit(X, Y)
+        for row in net.history:
+            row["dur"] = 0.0
+        recorded.append(net.history.to_list())
+        printed.append([line[:-8] for line in capsys.readouterr().out.splitlines()])  # no times
+    assert recorded[0] == recorded[1]
+    assert printed[0] == printed[1]
+    assert len(printed[0]) == 6
+
+
+def test_log_goes_to_a_sink_and_to_nobody_else(capsys):
+    lines = []
+    options = {"max_epochs": 2, "random_state": 0}
+    CELLS["rnn"](**options, callbacks__print_log__sink=lines.append).fit(X, Y)
+    assert len(lines) == 4
+    net = CELLS["rnn"](**options).fit(X, Y)
+    assert capsys.readouterr().out == ""
+    net.set_params(verbose=1).partial_fit(X, Y)
+    assert capsys.readouterr().out.startswith("  epoch ")

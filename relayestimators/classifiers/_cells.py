@@ -59,6 +59,7 @@ _CELL_DOC = """{summary}
     module : torch module class, default=RecurrentNetwork
         Its arguments are set as ``module__hidden_size`` (32), ``module__num_layers`` (1),
         ``module__bidirectional`` (False), ``module__dropout`` (0.0){nonlinearity}.
+        A class of your own is given ``cell`` only if its constructor takes it.
     criterion : torch criterion class, default=torch.nn.CrossEntropyLoss
         Loss of the logits.
     optimizer : torch optimizer class, default=torch.optim.Adam

@@ -44,6 +44,16 @@ class BatchLoader(DataLoader):
                 dataset, collate_fn = in_memory, _as_it_is
         super().__init__(dataset, batch_size, shuffle, collate_fn=collate_fn, **kwargs)
 
+    def __iter__(self):
+        """Go through the batches of one epoch."""
+        at_once = isinstance(self.dataset, _InMemory)
+        if not at_once or self.num_workers or self.pin_memory or self.timeout:
+            return super().__iter__()
+        batches = iter(self.batch_sampler)
+        # torch's loader draws a seed for its workers, also without workers
+        torch.empty((), dtype=torch.int64).random_(generator=self.generator)
+        return map(self.dataset.__getitems__, batches)
+
 
 def _as_it_is(batch):
     return batch
@@ -76,9 +86,10 @@ class _InMemory(torch.utils.data.Dataset):
         rows = torch.as_tensor(indices)
         if self.rows is not None:
             rows = self.rows[rows]
+        X = self.X.index_select(0, rows)
         if self.y is None:  # skorch's stand-in
-            return self.X[rows], torch.zeros(len(rows), 1)
-        return self.X[rows], self.y[rows]
+            return X, torch.zeros(len(rows), 1)
+        return X, self.y.index_select(0, rows)
 
 
 def _is_array(values):

@@ -1,34 +1,19 @@
 """RecurrentClassifier: what every classifier of this package has in common."""
 
-import inspect
-from collections.abc import Mapping
 from contextlib import contextmanager
-from threading import RLock
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
-from sklearn.utils import (
-    Bunch,
-    check_array,
-    check_consistent_length,
-    check_random_state,
-    gen_batches,
-)
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
-from skorch import NeuralNetClassifier
+from sklearn.utils import Bunch, gen_batches
 from skorch.dataset import ValidSplit
-from skorch.utils import is_dataset, to_numpy, to_tensor
+from skorch.helper import SliceDataset
+from skorch.utils import check_is_fitted, is_dataset, to_numpy, to_tensor
 from torch import nn
 
-from .._validation import check_panel
-from ..panels import MULTIINDEX_ADVICE, frames_to_tensor, is_multiindex
+from ._callbacks import lightened
 from ._loader import BatchLoader
+from ._net import GENERATOR, PanelNet, is_skorch_data
 
-# torch has one random generator for all threads, and its data loaders draw from it even to
-# predict, so nets take turns: otherwise seeds would not hold under joblib's threading backend.
-_GENERATOR = RLock()
 _BATCH = 1024  # instances per run of the step engine; bounds memory, not the result
 _DIVERGED = (
     "The network puts out NaN or infinity: its training diverged. Train again with a smaller lr, "
@@ -36,27 +21,7 @@ _DIVERGED = (
 )
 
 
-def _private(name):
-    """Make an attribute that lives under a private name.
-
-    scikit-learn lets no constructor set public attributes that are no parameters. skorch sets
-    three, so they are kept where scikit-learn does not look.
-    """
-    slot = f"_{name}"
-
-    def fget(self):
-        try:
-            return self.__dict__[slot]
-        except KeyError:
-            raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}") from None
-
-    def fset(self, value):
-        self.__dict__[slot] = value
-
-    return property(fget, fset, doc=f"skorch's ``{name}``.")
-
-
-class RecurrentClassifier(NeuralNetClassifier):
+class RecurrentClassifier(PanelNet):
     """Classifier of time series by any torch module, with access to the hidden states.
 
     Everything skorch's :class:`~skorch.classifier.NeuralNetClassifier` does works the same:
@@ -94,7 +59,7 @@ class RecurrentClassifier(NeuralNetClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Labels.
+        Labels; of a Dataset without y, what skorch finds in it.
     module_ : torch module
         The trained network.
     history : skorch.history.History
@@ -106,6 +71,17 @@ class RecurrentClassifier(NeuralNetClassifier):
     See Also
     --------
     RNNClassifier, GRUClassifier, LSTMClassifier : With a module and defaults that train.
+
+    Notes
+    -----
+    Within training, callbacks, `train_split` and scorers of ``EpochScoring`` see what skorch sees:
+    the checked panel, and labels as codes 0, 1, ... in the order of ``classes_``; there ``predict``
+    returns codes too. Labels in a Dataset of your own are codes already, as skorch demands; then
+    ``predict`` returns codes, unless `classes` names them. The validation data of skorch's
+    ``predefined_split`` are any panel and labels.
+
+    A pickle or copy made by a callback has the random generator of that moment: with
+    ``partial_fit`` it goes on as the net itself did.
 
     Examples
     --------
@@ -119,13 +95,6 @@ class RecurrentClassifier(NeuralNetClassifier):
     >>> net.predict_proba(X).shape, net.hidden_states(X).shape
     ((20, 2), (20, 15, 8))
     """
-
-    history_ = _private("history_")
-    initialized_ = _private("initialized_")
-    virtual_params_ = _private("virtual_params_")
-
-    _module_arguments = {}  # what a subclass hands its module besides what the data say
-    _coding = False  # inside fit, where skorch compares coded labels
 
     def __init__(
         self,
@@ -151,185 +120,11 @@ class RecurrentClassifier(NeuralNetClassifier):
         )
         self.random_state = random_state
 
-    # ------------------------------------------------------------ parameters
-
-    def _get_param_names(self):
-        # skorch counts its private _params_to_validate as a parameter
-        return [name for name in super()._get_param_names() if not name.startswith("_")]
-
-    def get_params_for(self, prefix):
-        """Return the arguments for a part of the net; for the module, also those from the data.
-
-        Parameters
-        ----------
-        prefix : str
-            "module", "criterion", "optimizer", ...
-
-        Returns
-        -------
-        dict
-        """
-        arguments = super().get_params_for(prefix)
-        if prefix != "module" or not inspect.isclass(self.module):
-            return arguments
-        arguments = {**self._module_arguments, **arguments}
-        known = {}
-        if hasattr(self, "n_channels_in_"):
-            known = {"input_size": self.n_channels_in_, "n_classes": len(self._labels)}
-        signature = inspect.signature(self.module).parameters
-        for name in ("input_size", "n_classes"):
-            if name not in signature or name in arguments:
-                continue
-            if name in known:
-                arguments[name] = known[name]
-            elif signature[name].default is inspect.Parameter.empty:
-                raise ValueError(
-                    f"{type(self).__name__} learns {name} of its module from arrays X and y in "
-                    f"fit; without them, pass module__{name}."
-                )
-        return arguments
-
-    def __sklearn_is_fitted__(self):
-        """Tell whether there is a network to predict with."""
-        return self.initialized_
-
-    def __sklearn_tags__(self):
-        """Say that panels are welcome."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        return tags
-
-    # ------------------------------------------------------------ labels
-
     @property
-    def _labels(self):
-        return super().classes_
-
-    @property
-    def classes_(self):
-        """Labels, as seen from outside; inside fit skorch sees their codes."""
-        labels = self._labels
-        return np.arange(len(labels)) if self._coding else labels
-
-    def check_data(self, X, y):
-        """Let skorch check what it may; the labels of y are known and coded already.
-
-        Parameters
-        ----------
-        X : object
-            As handed to skorch.
-        y : object
-            Codes, or None if X is a Dataset.
-        """
-        if y is None:
-            super().check_data(X, y)
-
-    def _check_y(self, y):
-        """Return y as a checked one-dimensional array."""
-        y = column_or_1d(to_numpy(y) if torch.is_tensor(y) else y, warn=True)
-        check_classification_targets(y)
-        return y
-
-    def _encode(self, y, labels):
-        order = np.argsort(labels)
-        position = np.searchsorted(labels, y, sorter=order)
-        codes = order[np.minimum(position, len(labels) - 1)]
-        unknown = np.unique(y[labels[codes] != y])
-        if unknown.size:
-            raise ValueError(
-                f"y contains {unknown.tolist()}; the labels of this classifier are "
-                f"{labels.tolist()}."
-            )
-        return codes.astype(np.int64)
-
-    # ------------------------------------------------------------ panels
-
-    def _read(self, X):
-        """Return any panel as float32 (n_instances, n_channels, n_timepoints), and X as read."""
-        if is_multiindex(X):
-            raise ValueError(f"X is a pd-multiindex panel. {MULTIINDEX_ADVICE}")
-        X = frames_to_tensor(X)
-        if torch.is_tensor(X):
-            X = to_numpy(X)
-        values = check_array(
-            X, allow_nd=True, ensure_all_finite=False, input_name="X", estimator=self
-        )
-        panel = check_panel(values[:, None, :] if values.ndim == 2 else values)
-        return panel, X if hasattr(X, "columns") else values
-
-    def _note(self, X, panel):
-        """Keep the shape of the training data."""
-        validate_data(self, X, skip_check_array=True)
-        self.ndim_in_ = X.ndim
-        self.n_channels_in_ = panel.shape[1]
-
-    def _check_X(self, X):
-        """Return a panel to predict from, checked against the training data."""
-        panel, X = self._read(X)
-        if hasattr(self, "n_features_in_"):
-            if X.ndim != self.ndim_in_:
-                raise ValueError(f"X has {X.ndim} dimensions, fit saw {self.ndim_in_}.")
-            validate_data(self, X, reset=False, skip_check_array=True)
-        return panel
-
-    def _prepare(self, X, y, labels):
-        """Return X and y for skorch: a checked panel and codes.
-
-        `labels` is None when they and the shape of the data are to be learnt. Nothing is kept
-        unless all of it is right.
-        """
-        first = labels is None
-        if _is_skorch_data(X):
-            return X, y if y is None or first else self._encode(self._check_y(y), labels)
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
-        panel, X = self._read(X)
-        y = self._check_y(y)
-        check_consistent_length(panel, y)
-        if first:
-            labels = np.unique(y) if self.classes is None else np.asarray(self.classes)
-        if len(labels) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs at least 2 classes, but the data contain only one "
-                f"class: {labels.tolist()}."
-            )
-        codes = self._encode(y, labels)
-        if hasattr(self, "n_features_in_") and not first:
-            self._check_X(X)
-        else:
-            self._note(X, panel)
-        self.classes_inferred_ = labels
-        return panel, codes
+    def _default_callbacks(self):
+        return lightened(super()._default_callbacks)
 
     # ------------------------------------------------------------ training
-
-    @contextmanager
-    def _training(self, *, restart):
-        """Within skorch's training: coded labels, and a random generator of our own."""
-        with _GENERATOR:
-            self._coding = True
-            try:
-                with self._seeded(restart):
-                    yield
-            finally:
-                del self._coding
-
-    @contextmanager
-    def _seeded(self, restart):
-        """Within: torch's generator as `random_state` wants it; after: as it was before."""
-        if self.random_state is None:
-            yield
-            return
-        devices = [self.device] if "cuda" in str(self.device) else []
-        with torch.random.fork_rng(devices=devices):
-            if restart or not hasattr(self, "_generator_state"):
-                torch.manual_seed(check_random_state(self.random_state).randint(2**31 - 1))
-            else:
-                torch.set_rng_state(self._generator_state)
-            yield
-            self._generator_state = torch.get_rng_state()
 
     def fit(self, X, y=None, **fit_params):
         """Train the net from new weights (or go on, with ``warm_start=True``).
@@ -337,10 +132,10 @@ class RecurrentClassifier(NeuralNetClassifier):
         Parameters
         ----------
         X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            Any mtype but pd-multiindex; (n_instances, n_timepoints) is one channel. Also
-            whatever else skorch takes (a Dataset), unchecked.
+            Any mtype but pd-multiindex; (n_instances, n_timepoints) is one channel. Also what
+            else skorch iterates (a Dataset, a dict or a tuple of inputs), unchecked.
         y : array-like of shape (n_instances,)
-            Any labels.
+            Any labels. May be None if X is a Dataset that has them, coded.
         **fit_params : dict
             Passed on to skorch.
 
@@ -354,7 +149,7 @@ class RecurrentClassifier(NeuralNetClassifier):
             If X or y is broken; the message says where. A pd-multiindex panel is refused.
         """
         goes_on = self.warm_start and self.initialized_
-        X, y = self._prepare(X, y, self._labels if goes_on else None)
+        X, y = self._prepare(X, y, goes_on=goes_on)
         with self._training(restart=not goes_on):
             return super().fit(X, y, **fit_params)
 
@@ -378,12 +173,9 @@ class RecurrentClassifier(NeuralNetClassifier):
         """
         if self._coding:  # called by fit
             return super().partial_fit(X, y, classes=classes, **fit_params)
-        if hasattr(self, "n_channels_in_"):
-            labels = self._labels
-        else:
-            labels = None if classes is None else np.unique(classes)
-        X, y = self._prepare(X, y, labels)
-        with self._training(restart=not self.initialized_):
+        goes_on = self.initialized_
+        X, y = self._prepare(X, y, goes_on=goes_on, classes=classes)
+        with self._training(restart=not goes_on):
             return super().partial_fit(X, y, classes=classes, **fit_params)
 
     # ------------------------------------------------------------ prediction
@@ -404,9 +196,7 @@ class RecurrentClassifier(NeuralNetClassifier):
         if self._coding:  # called by a callback, in the middle of training
             return super().predict_proba(X)
         check_is_fitted(self)
-        if not _is_skorch_data(X):
-            X = self._check_X(X)
-        with _GENERATOR, torch.random.fork_rng(devices=[]):
+        with GENERATOR, torch.random.fork_rng(devices=[]):
             return super().predict_proba(X)
 
     def predict(self, X):
@@ -422,7 +212,9 @@ class RecurrentClassifier(NeuralNetClassifier):
         ndarray of shape (n_instances,)
         """
         codes = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[codes]
+        if self._coding or self._labels is None:
+            return codes
+        return self._labels[codes]
 
     # ------------------------------------------------------------ inside
 
@@ -499,7 +291,8 @@ class RecurrentClassifier(NeuralNetClassifier):
         """
         panel, clamps = self._panel_to_unroll(X), list(clamps)
         if not clamps:
-            nothing = np.empty((0, len(panel), len(self.classes_)), dtype=np.float32)
+            n_outputs = self._run(panel[:1], None)[0].shape[1]
+            nothing = np.empty((0, len(panel), n_outputs), dtype=np.float32)
             return Bunch(logits=nothing, proba=nothing.copy())
         if hasattr(self.module_, "knock_out"):
             with self._at_rest():
@@ -522,6 +315,17 @@ class RecurrentClassifier(NeuralNetClassifier):
             NaN after the end of shorter series.
         """
         check_is_fitted(self)
+        if is_dataset(X):
+            if "forward_iter" in vars(self):
+                raise ValueError(
+                    "EpochScoring has kept the predictions in the order of the batches, not of X. "
+                    "To look at hidden states in a score, give it use_caching=False."
+                )
+            X = SliceDataset(X)
+        elif is_skorch_data(X):
+            raise TypeError(
+                f"X is a {type(X).__name__}; expected a panel, or a Dataset of time series."
+            )
         return np.require(self._check_X(X), requirements="W")  # torch warns of read-only memory
 
     def _panel_to_unroll(self, X):
@@ -566,10 +370,3 @@ class RecurrentClassifier(NeuralNetClassifier):
             raise ValueError(_DIVERGED)
         proba = self._get_predict_nonlinearity()(output.flatten(0, -2)).view(output.shape)
         return {"logits": to_numpy(output), "proba": to_numpy(proba)}
-
-
-def _is_skorch_data(X):
-    """Tell whether X is something skorch iterates on its own: a Dataset, a dict, a tuple."""
-    if issparse(X):  # scipy's dok format is a Mapping
-        return False
-    return is_dataset(X) or isinstance(X, Mapping | tuple)

@@ -130,7 +130,7 @@ class RecurrentNetwork(nn.Module):
             steps = pack_padded_sequence(steps, lengths.cpu(), enforce_sorted=False)
         _, final = self.recurrent(steps)
         final = final[0] if self.cell == "lstm" else final
-        final = torch.cat(list(final[-self.n_directions :]), dim=1)
+        final = torch.cat((final[-2], final[-1]), dim=1) if self.bidirectional else final[-1]
         return self.readout(self.dropout(final))
 
     @torch.no_grad()

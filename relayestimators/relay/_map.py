@@ -223,38 +223,23 @@ def relay_map(
     check_map_options(method, n_permutations, n_resamples, alpha)
     rng = check_random_state(random_state)
     seed = rng.randint(2**31 - 1)
-    shuffles = [rng.permutation(len(states)) for _ in range(n_permutations)]
-    samples = [rng.permutation(len(states)) for _ in range(n_resamples)]
-    present = ~(states == NO_STATE).any(axis=2)
-    n_instances = present.sum(axis=0)
+    shuffles = _permutations(rng, n_permutations, len(states))
+    samples = _permutations(rng, n_resamples, len(states))
+    n_instances = (states[:, :, 0] != NO_STATE).sum(axis=0)
     n_timepoints, n_nodes = states.shape[1:]
+    n_states = _n_states(states)
+    n_values = 1 + max(int(codes.max()) for codes in (*columns_a, *columns_b))
     plans = {  # sets as large as the instances of a time step allow
-        n: make_plan(
-            method,
-            n,
-            n_nodes,
-            _n_states(states[states != NO_STATE]),
-            1 + max(codes.max() for codes in (*columns_a, *columns_b)),
-            n_contexts,
-            context_size,
-            seed,
-        )
+        n: make_plan(method, n, n_nodes, n_states, n_values, n_contexts, context_size, seed)
         for n in set(n_instances.tolist())
     }
     problems = [
         (a, b, t) for a, b in zip(columns_a, columns_b, strict=True) for t in range(n_timepoints)
     ]
+    # every task gets the same arrays, not parts of them: these are what joblib shares
     results = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
         delayed(_step)(
-            method,
-            a,
-            b,
-            states[:, t],
-            present[:, t],
-            plans[int(n_instances[t])],
-            shuffles,
-            samples,
-            alpha,
+            method, a, b, states, t, plans[int(n_instances[t])], shuffles, samples, alpha
         )
         for a, b, t in problems
     )
@@ -288,16 +273,23 @@ def check_map_options(method, n_permutations, n_resamples, alpha):
         raise ValueError(f"alpha={alpha!r}; expected a number between 0 and 1.")
 
 
-def _step(method, a, b, states, present, plan, shuffles, samples, alpha):
+def _permutations(rng, number, n_instances):
+    drawn = [rng.permutation(n_instances) for _ in range(number)]
+    return np.array(drawn, dtype=np.int64).reshape(number, n_instances)
+
+
+def _step(method, a, b, states, timepoint, plan, shuffles, samples, alpha):
     """Score one concept at one time step; with what permutations and resampling say of it."""
-    score = METHODS[method]
-    if not present.any():
+    score, states = METHODS[method], states[:, timepoint]
+    rows = np.flatnonzero(states[:, 0] != NO_STATE)
+    if not rows.size:
         return None
-    rows = np.flatnonzero(present)
+    plan = np.require(plan, requirements="W")  # read-only arrays would be compiled for anew
     scores, coverage = score(*recoded(a[rows], b[rows]), states[rows], plan)
-    nulls = permuted_scores(score, a, b, states, rows, plan, shuffles) if shuffles else None
-    ends = None
-    if samples:
+    nulls = ends = None
+    if len(shuffles):
+        nulls = permuted_scores(score, a, b, states, rows, plan, shuffles)
+    if len(samples):
         draws = half_scores(score, a, b, states, rows, plan, samples)
         ends = half_sample_interval(scores, draws, alpha)
     return scores, coverage, nulls, ends
@@ -305,7 +297,7 @@ def _step(method, a, b, states, present, plan, shuffles, samples, alpha):
 
 def _gather(steps, shape, n_instances, shuffles, samples, alpha):
     """Collect steps into maps, keeping of the permuted scores only what is needed."""
-    names = ["relay_map", "coverage"] + ["pvalues"] * bool(shuffles)
+    names = ["relay_map", "coverage"] + ["pvalues"] * bool(len(shuffles))
     maps = {name: np.full(shape, np.nan) for name in names}
     interval = np.full((2, *shape), np.nan)
     null_sum = np.zeros((2, len(shuffles), shape[2]))
@@ -315,17 +307,17 @@ def _gather(steps, shape, n_instances, shuffles, samples, alpha):
         scores, coverage, nulls, ends = step
         where = np.unravel_index(index, shape[:2])
         maps["relay_map"][where], maps["coverage"][where] = scores, coverage
-        if shuffles:
+        if len(shuffles):
             maps["pvalues"][where] = permutation_pvalues(scores, nulls)
             null_sum += nulls * n_instances[where[1]]
-        if samples:
+        if len(samples):
             interval[:, *where] = ends
     result = Bunch(**maps, n_instances=n_instances)
-    if shuffles:
+    if len(shuffles):
         result.significant = _significant(result.pvalues, alpha)
         total = np.nansum(result.relay_map * n_instances[:, None], axis=(0, 1))
         result.n_beyond = n_beyond_chance(total, null_sum, alpha)
-    if samples:
+    if len(samples):
         result.confidence_interval = interval
     return result
 
@@ -458,7 +450,16 @@ def warn_if_uncovered(coverage):
 
 
 def _n_states(states):
-    return max(int(states.max(initial=0)) + 1, 2)
+    """Return the number of states there are; the mark of an ended series is none."""
+    top = int(states.max(initial=0))
+    if top == NO_STATE:
+        top = int(states.max(initial=0, where=states != NO_STATE))
+    return max(top + 1, 2)
+
+
+def _small(codes):
+    """Return codes in as few bytes as hold them: every task is sent its own."""
+    return codes.astype(np.min_scalar_type(int(codes.max())))
 
 
 def _check_concept_columns(concept_in, concept_out, n_instances):
@@ -471,6 +472,6 @@ def _check_concept_columns(concept_in, concept_out, n_instances):
     if shapes[0] != shapes[1]:
         raise ValueError(f"concept_in and concept_out differ in shape: {shapes[0]}, {shapes[1]}.")
     return (
-        [check_codes(column, name=name, n_instances=n_instances) for column in table.T]
+        [_small(check_codes(column, name=name, n_instances=n_instances)) for column in table.T]
         for name, table in tables.items()
     )

@@ -15,7 +15,7 @@ def recoded(*columns):
     -------
     list of ndarray of shape (n_instances,)
     """
-    return [np.unique(codes, return_inverse=True)[1] for codes in columns]
+    return [(np.cumsum(np.bincount(codes) > 0) - 1)[codes] for codes in columns]
 
 
 def permuted_scores(score, a, b, states, rows, plan, shuffles):
@@ -33,7 +33,7 @@ def permuted_scores(score, a, b, states, rows, plan, shuffles):
         The instances that have the time step.
     plan : ndarray
         Of the method.
-    shuffles : list of ndarray of shape (n_instances,)
+    shuffles : ndarray of shape (n_permutations, n_instances)
         Permutations of all instances.
 
     Returns
@@ -120,7 +120,7 @@ def half_scores(score, a, b, states, rows, plan, shuffles):
         The instances that have the time step.
     plan : ndarray
         Of the method.
-    shuffles : list of ndarray of shape (n_instances,)
+    shuffles : ndarray of shape (n_halves, n_instances)
         Permutations of all instances; the first half of those present is scored.
 
     Returns

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import torch
 
-from . import calibration, composite, knockouts, planted, rankings, speed
+from . import (
+    accuracy,
+    calibration,
+    composite,
+    knockouts,
+    parallel,
+    planted,
+    rankings,
+    speed,
+    training,
+)
 
 PARTS = {
     "planted": planted,
@@ -16,8 +26,10 @@ PARTS = {
     "calibration": calibration,
     "speed": speed,
     "knockouts": knockouts,
+    "training": training,
+    "parallel": parallel,
 }
-APART = {"rankings": rankings}  # takes half an hour, and has a page of its own
+APART = {"rankings": rankings, "accuracy": accuracy}  # take long, and have pages of their own
 
 parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
 parser.add_argument(
@@ -29,11 +41,10 @@ options = parser.parse_args()
 
 torch.set_num_threads(1)
 warnings.simplefilter("ignore")
-packages = ("relayestimators", "numpy", "numba", "torch", "scikit-learn")
+packages = ("relayestimators", "numpy", "numba", "torch", "scikit-learn", "skorch", "sktime")
 versions = ", ".join(f"{name} {version(name)}" for name in packages)
-title, target = (
-    ("Rankings", "rankings") if options.parts == ["rankings"] else ("Benchmarks", "bench")
-)
+page = options.parts[0] if len(options.parts) == 1 and options.parts[0] in APART else None
+title, target = (page.capitalize(), page) if page else ("Benchmarks", "bench")
 text = (
     f"# {title}\n\nMade by `make {target}`; read ratios, not seconds. "
     f"Python {platform.python_version()}, {versions}.\n"

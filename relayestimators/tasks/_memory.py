@@ -1,14 +1,10 @@
-"""Tasks with planted truth: when each concept enters the input, and how long it must be held.
-
-Floor 1: numpy, scikit-learn and the floors below.
-"""
-
-from numbers import Real
+"""The memory task: symbols shown at fixed times, to be recalled after a delay."""
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
-from ._validation import check_integer
+from .._validation import check_integer
+from ._checks import check_noise
 
 _SILENCE = -1  # where symbols are 0, 1, ...
 
@@ -137,7 +133,7 @@ def make_memory_task(
     check_integer(gap, name="gap", low=0)
     check_integer(presentation, name="presentation", low=1)
     check_integer(n_distractors, name="n_distractors", low=0)
-    _check_noise(noise)
+    check_noise(noise)
     n_instances, n_bits, n_symbols = map(int, (n_instances, n_bits, n_symbols))  # not numpy's int8
     delay, gap, presentation = map(int, (delay, gap, presentation))
     concepts = _digits(n_instances, n_bits, n_symbols)
@@ -171,13 +167,6 @@ def make_memory_task(
         recall=recall,
         channel_names=names,
     )
-
-
-def _check_noise(noise):
-    if not isinstance(noise, Real) or isinstance(noise, bool):
-        raise TypeError(f"noise={noise!r}; expected a number from 0.")
-    if not 0 <= noise < np.inf:
-        raise ValueError(f"noise={noise!r}; expected a finite number from 0.")
 
 
 def _digits(n_instances, n_bits, n_symbols):

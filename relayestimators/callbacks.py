@@ -1,0 +1,391 @@
+"""RelayHistory: the relay map while a net is trained, as a callback of skorch.
+
+Floor 4: skorch, torch, scikit-learn, and the floors below. What a relay map is, the analyzer
+decides; here is when it is made, on what, and that training does not notice.
+"""
+
+import copy
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Bunch, check_random_state
+from skorch.callbacks import Callback
+from skorch.helper import SliceDataset
+from skorch.utils import data_from_dataset, to_numpy
+from torch import nn
+
+from ._validation import check_integer, check_recurrent
+from .analyzer import RelayAnalyzer
+from .drift import localisation
+from .information import mutual_information
+from .relay import (
+    DEFAULT_METHOD,
+    CoverageWarning,
+    concept_values,
+    unreliable_share,
+    warn_if_uncovered,
+)
+
+
+def _over_checkpoints(name):
+    """Make an attribute that is one of the values of every checkpoint, stacked."""
+
+    def fget(self):
+        if not self._checkpoints_:
+            raise AttributeError(
+                f"{type(self).__name__!r} has no {name!r}: there was no training yet."
+            )
+        return np.stack([checkpoint[name] for checkpoint in self._checkpoints_])
+
+    return property(fget)
+
+
+class RelayHistory(Callback):
+    """Find the relays of a net again and again while it is trained.
+
+    A callback for :class:`RNNClassifier`, :class:`GRUClassifier`, :class:`LSTMClassifier` and
+    :class:`RecurrentClassifier`. What :class:`RelayAnalyzer` finds is kept from before the first
+    epoch, after every so many epochs, and after the last. Training is the same with and without it,
+    bit for bit.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel, optional
+        Data to find relays on, as `fit` of the net takes them; best held out. By default the
+        validation part that `train_split` makes, and if there is none, the training data.
+    y : array-like of shape (n_instances,), optional
+        Their labels, as in `fit` of the net. Given if and only if X is.
+    every : int, default=1
+        Epochs between one relay map and the next. They are counted as in the history of the net:
+        maps are made after epochs `every`, 2 `every`, ...
+    name : str, default="relay"
+        Begins the names of the columns in the history of the net. Two of these callbacks in a net
+        need two.
+    concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts), default="ovr"
+        As in :class:`RelayAnalyzer`, like all that follows.
+    method : str, default="throughput"
+        How nodes are credited.
+    n_states : int, default=2
+        States per node.
+    strategy : {"quantile", "kmeans", "sign"}, default="quantile"
+        How activations are cut into states, anew at every checkpoint.
+    timepoints : None, int or array-like of int, default=None
+        Time steps to analyse; None is all.
+    align : {"start", "end"}, default="start"
+        Where series of unequal length are lined up.
+    layer : int, default=-1
+        Layer to analyse.
+    state : {"h", "c"}, default="h"
+        Hidden state, or memory cell of an LSTM.
+    random_state : int, RandomState instance or None, default=0
+        Draws contexts, at every checkpoint from the same state of the generator, so that maps
+        differ by the net alone. None is numpy's generator, which is left as it was.
+    n_jobs : int, optional
+        Joblib workers.
+
+    Attributes
+    ----------
+    maps_ : ndarray of shape (n_checkpoints, n_concepts, n_timepoints, n_nodes)
+        Relay information in bits.
+    coverage_ : ndarray of shape (n_checkpoints, n_concepts, n_timepoints, n_nodes)
+        Instances per occupied cell behind each value; below 4 it says little.
+    epochs_ : ndarray of shape (n_checkpoints,), int
+        Epochs the net had been trained for; 0 is before the first.
+    accuracy_ : ndarray of shape (n_checkpoints,)
+        Share of the instances the net gets right.
+    information_ : ndarray of shape (n_checkpoints, n_concepts)
+        I(A;B) of the true and the predicted value of every concept, in bits: what there is to
+        relay. Plug-in estimate.
+    concepts_ : ndarray of shape (n_classes, n_concepts)
+        The concept table.
+    timepoints_ : ndarray of shape (n_timepoints,), int
+        The time steps of the maps.
+    n_instances_ : ndarray of shape (n_timepoints,), int
+        Instances that have each of them.
+    in_sample_ : bool
+        True if relays are found on the training data. Of an X that is given it cannot be known; it
+        counts as False.
+
+    Warns
+    -----
+    CoverageWarning
+        Once, at the first checkpoint whose map rests in part on fewer than four instances per
+        occupied cell.
+    UserWarning
+        Once, if no map can be made at a later checkpoint, as of a net whose training diverged. The
+        checkpoint is NaN, and training goes on. What is wrong at the first checkpoint is an error.
+
+    See Also
+    --------
+    RelayAnalyzer : The same of a trained net.
+    localisation : Of ``maps_``: how few nodes relay, by checkpoint, concept and time step.
+    relay_similarity : Of ``maps_`` with the checkpoints in the place of time steps: how relays move
+        while the net is trained.
+
+    Notes
+    -----
+    The history of the net gets two columns that other callbacks may print or monitor: "relay_score"
+    and "relay_localisation", what :func:`relay_score` and :func:`localisation_score` say of the net
+    at that epoch; None at epochs between checkpoints.
+
+    ``partial_fit`` and ``warm_start`` go on with what there is, a net trained from the beginning
+    begins anew. Checkpoints beyond the history of the net, as after ``load_params`` of an earlier
+    epoch, are forgotten when training goes on; so are all if the net or the time steps have another
+    number.
+
+    Callbacks are called in the order they are listed. List this one before those that stop the
+    training or put back earlier weights, such as ``EarlyStopping``; else the last checkpoint is of
+    the weights put back.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relayestimators import RelayHistory, RNNClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(400, 1, 8))
+    >>> y = np.where(X[:, 0, 2] > 0, "up", "down")  # decided at time step 2
+    >>> relays = RelayHistory(X[200:], y[200:], every=5)
+    >>> callbacks = [("relays", relays)]
+    >>> net = RNNClassifier(max_epochs=10, random_state=0, callbacks=callbacks)
+    >>> net = net.fit(X[:200], y[:200])
+    >>> relays.epochs_, relays.maps_.shape
+    (array([ 0,  5, 10]), (3, 2, 8, 32))
+    >>> before, *_, after = relays.maps_[:, 0, 2].max(axis=1)
+    >>> bool(before < 0.1 < after)
+    True
+    >>> net.history[-6:, "relay_localisation"][1:5]
+    [None, None, None, None]
+    """
+
+    # Not set in the constructor, which only stores; skorch takes names with _ at the end for no
+    # parameters.
+    _checkpoints_ = ()
+    _told_ = frozenset()
+
+    def __init__(
+        self,
+        X=None,
+        y=None,
+        *,
+        every=1,
+        name="relay",
+        concepts="ovr",
+        method=DEFAULT_METHOD,
+        n_states=2,
+        strategy="quantile",
+        timepoints=None,
+        align="start",
+        layer=-1,
+        state="h",
+        random_state=0,
+        n_jobs=None,
+    ):
+        self.X = X
+        self.y = y
+        self.every = every
+        self.name = name
+        self.concepts = concepts
+        self.method = method
+        self.n_states = n_states
+        self.strategy = strategy
+        self.timepoints = timepoints
+        self.align = align
+        self.layer = layer
+        self.state = state
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    epochs_ = _over_checkpoints("epochs_")
+    maps_ = _over_checkpoints("maps_")
+    coverage_ = _over_checkpoints("coverage_")
+    accuracy_ = _over_checkpoints("accuracy_")
+    information_ = _over_checkpoints("information_")
+
+    def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        """Before the first epoch, find the relays of the net as it begins.
+
+        Parameters
+        ----------
+        net : RecurrentClassifier
+            The net in training.
+        dataset_train, dataset_valid : Dataset
+            What it is trained and validated on.
+        **kwargs : dict
+            Ignored.
+        """
+        self._check()
+        done = len(net.history) - 1  # skorch has begun the row of this epoch
+        # skorch initialises callbacks also when a parameter of any is set, so it is the history
+        # that tells whether this training goes on
+        kept = [checkpoint for checkpoint in self._checkpoints_ if 0 < done >= checkpoint.epochs_]
+        self._checkpoints_ = kept
+        self._begun_ = done + 1
+        self._datasets_ = dataset_train, dataset_valid
+        if not kept:
+            self._told_ = frozenset()
+            self._look(net, done)
+
+    def on_epoch_end(self, net, **kwargs):
+        """After every so many epochs, find the relays of the net as it is.
+
+        Parameters
+        ----------
+        net : RecurrentClassifier
+            The net in training.
+        **kwargs : dict
+            Ignored.
+        """
+        found = self._look(net, self._begun_) if self._begun_ % self.every == 0 else None
+        self._record(net, found)
+
+    def on_train_end(self, net, **kwargs):
+        """Find the relays of the trained net, unless that was just done.
+
+        Parameters
+        ----------
+        net : RecurrentClassifier
+            The net in training.
+        **kwargs : dict
+            Ignored.
+        """
+        trained = "_datasets_" in vars(self)
+        if trained and self._checkpoints_[-1].epochs_ < self._begun_:
+            found = self._look(net, self._begun_)
+            if len(net.history) == self._begun_:  # not one put back with earlier weights
+                self._record(net, found)
+        vars(self).pop("_datasets_", None)
+
+    def __getstate__(self):
+        """Return what is pickled and copied: not the data that skorch has."""
+        state = vars(self).copy()
+        state.pop("_datasets_", None)
+        return state
+
+    # ------------------------------------------------------------ inside
+
+    def _check(self):
+        check_integer(self.every, name="every", low=1)
+        if (self.X is None) != (self.y is None):
+            given, missing = ("y", "X") if self.X is None else ("X", "y")
+            raise ValueError(
+                f"RelayHistory got {given} without {missing}; expected both, or neither for the "
+                "data of the training."
+            )
+
+    def _look(self, net, epoch):
+        """Add a checkpoint, and return it."""
+        check_recurrent(net)
+        with _unnoticed(net):
+            try:
+                found = self._found(net)
+            except ValueError as error:
+                if not self._checkpoints_:
+                    raise
+                message = f"RelayHistory has no relay map after epoch {epoch}: {error}"
+                self._once("no map", warnings.warn, message, UserWarning)
+                last = self._checkpoints_[-1]
+                found = Bunch(**{name: last[name] * np.nan for name in last})
+        if self._checkpoints_ and self._checkpoints_[-1].maps_.shape != found.maps_.shape:
+            self._checkpoints_ = []
+        found.epochs_ = epoch
+        self._checkpoints_ = [*self._checkpoints_, found]
+        return found
+
+    def _found(self, net):
+        """Return what there is to keep of the net as it is."""
+        X, y = self._data(net)
+        analyzer = RelayAnalyzer(
+            FrozenEstimator(net),
+            concepts=self.concepts,
+            method=self.method,
+            n_states=self.n_states,
+            strategy=self.strategy,
+            timepoints=self.timepoints,
+            align=self.align,
+            layer=self.layer,
+            state=self.state,
+            random_state=copy.deepcopy(self.random_state),  # every time from its beginning
+            n_jobs=self.n_jobs,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CoverageWarning)
+            analyzer.fit(X, y)
+        self.in_sample_ = self.X is None and self._datasets_[1] is None
+        for name in ("concepts_", "timepoints_", "n_instances_"):
+            setattr(self, name, getattr(analyzer, name))
+        if unreliable_share(analyzer.coverage_):
+            self._once("coverage", warn_if_uncovered, analyzer.coverage_)
+        codes = (y, net.predict(X))
+        truth, said = (concept_values(c, net.classes_, analyzer.concepts_) for c in codes)
+        information = [mutual_information(a, b) for a, b in zip(truth.T, said.T, strict=True)]
+        return Bunch(
+            maps_=analyzer.relay_map_,
+            coverage_=analyzer.coverage_,
+            accuracy_=np.float64(1 - analyzer.error_rate_),
+            information_=np.maximum(information, 0.0),  # rounding
+        )
+
+    def _once(self, what, warn, *args):
+        """Warn, unless it was told before in this training."""
+        if what not in self._told_:
+            self._told_ |= {what}
+            warn(*args)
+
+    def _data(self, net):
+        """Return a panel and the codes of its labels, as skorch has them in training."""
+        if self.X is not None:
+            y = net._check_y(self.y)
+            if net._labels is not None:
+                y = net._encode(y, net._labels, name="y of RelayHistory")
+            return net.checked_panel(self.X), y
+        train, valid = self._datasets_
+        dataset = train if valid is None else valid
+        try:
+            X, y = data_from_dataset(dataset)
+        except AttributeError:
+            X, y = dataset, np.asarray(SliceDataset(dataset, idx=1))
+        return net.checked_panel(X), to_numpy(y)
+
+    def _record(self, net, found):
+        """Write one checkpoint, or that there is none, into the history of the net."""
+        scores = (None, None) if found is None else _scores(found.maps_)
+        for column, score in zip(("score", "localisation"), scores, strict=True):
+            net.history.record(f"{self.name}_{column}", score)
+
+
+def _scores(relay_map):
+    """Return what the scorers say: bits of the strongest node, and how localised relays are."""
+    total = np.maximum(relay_map, 0.0).sum(axis=2)
+    known = ~np.isnan(total)
+    if not known.any():
+        return np.nan, np.nan
+    score = float(relay_map.max(axis=2)[known].mean())
+    if not total[known].any():
+        return score, 0.0
+    shown = np.nan_to_num(localisation(relay_map))[known]  # NaN where nothing is relayed
+    return score, float(np.average(shown, weights=total[known]))
+
+
+@contextmanager
+def _unnoticed(net):
+    """Within: look at a net; after: its parts in the modes, and generators as they were."""
+    parts = [
+        part
+        for value in vars(net).values()
+        if isinstance(value, nn.Module)
+        for part in value.modules()
+    ]
+    modes = [part.training for part in parts]
+    generator = check_random_state(None)  # numpy's own
+    state = generator.get_state()
+    cuda = [net.device] if "cuda" in str(net.device) else []
+    try:
+        with torch.random.fork_rng(devices=cuda):
+            yield
+    finally:
+        generator.set_state(state)
+        for part, training in zip(parts, modes, strict=True):
+            part.training = training

@@ -1,0 +1,281 @@
+"""What two workers bring and what they cost, by backend of joblib: time, memory, bytes sent."""
+
+import io
+import json
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+
+import cloudpickle
+import joblib
+import numpy as np
+from joblib.parallel import ThreadingBackend, register_parallel_backend
+from sklearn.utils import Bunch
+from tqdm import tqdm
+
+from relayestimators import GRUClassifier, knockout_importance, relay_map
+
+from .table import markdown
+
+KINDS = ("threads", "loky", "dask")
+MIB = 1024**2
+
+
+# ---------------------------------------------------------------- bytes, by the rules of joblib
+
+
+class _Light(cloudpickle.Pickler):
+    """Pickles, but for what the backend shares: its name is enough for that."""
+
+    def __init__(self, file, shared):
+        super().__init__(file)
+        self.shared = shared
+
+    def persistent_id(self, obj):
+        return self.shared(obj)
+
+
+class _Scales(ThreadingBackend):
+    """Threads that weigh every task, as loky and as dask would send it."""
+
+    weighed = None
+
+    def submit(self, func, callback=None):
+        self.weighed["loky"].append(self._weight(func.items, self._mapped))
+        self.weighed["dask"].append(self._weight(func.items, self._scattered(func.items)))
+        return super().submit(func, callback)
+
+    def _weight(self, items, shared):
+        file = io.BytesIO()
+        _Light(file, shared).dump(items)
+        return file.tell()
+
+    def _mapped(self, obj):
+        """loky: arrays beyond 1 MB, wherever they are, are memory maps."""
+        if isinstance(obj, np.ndarray) and obj.nbytes > 1e6:
+            return self._once("loky_shared", obj, obj.nbytes)
+        return None
+
+    def _scattered(self, items):
+        """dask: arguments it takes for more than 1 kB go to the workers on their own."""
+        from dask.sizeof import sizeof
+        from joblib._dask import is_weakrefable
+
+        arguments = {}
+        for _, args, options in items:
+            for arg in (*args, *options.values()):
+                if is_weakrefable(arg) and sizeof(arg) > 1e3:
+                    arguments[id(arg)] = arg
+
+        def shared(obj):
+            if id(obj) not in arguments:
+                return None
+            return self._once("dask_shared", obj, None)
+
+        return shared
+
+    def _once(self, rule, obj, size):
+        if id(obj) not in self.weighed[rule]:
+            size = len(cloudpickle.dumps(obj)) if size is None else size
+            self.weighed[rule][id(obj)] = obj, size
+        return f"{id(obj)}"
+
+
+def weigh(call):
+    """Run a call with two threads and weigh what processes would be sent.
+
+    Parameters
+    ----------
+    call : callable
+
+    Returns
+    -------
+    Bunch
+        loky, dask : list of bytes of every task; loky_shared, dask_shared : list of bytes of what
+        they share.
+    """
+    _Scales.weighed = {"loky": [], "dask": [], "loky_shared": {}, "dask_shared": {}}
+    register_parallel_backend("scales", _Scales)
+    with joblib.parallel_config("scales", n_jobs=2):
+        call()
+    weighed, _Scales.weighed = _Scales.weighed, None
+    for rule in ("loky_shared", "dask_shared"):
+        weighed[rule] = [size for _, size in weighed[rule].values()]
+    return Bunch(**weighed)
+
+
+# ---------------------------------------------------------------- the work
+
+
+def map_problem(quick):
+    """Four concepts, 5000 instances, 200 time steps, 64 nodes."""
+    n, n_timepoints, n_nodes = (500, 10, 16) if quick else (5000, 200, 64)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, n)
+    said = np.where(rng.random(n) < 0.2, rng.integers(0, 4, n), labels)
+    states = rng.integers(0, 2, (n, n_timepoints, n_nodes), dtype=np.uint8)
+    concepts = np.eye(4, dtype=int)
+    return concepts[labels], concepts[said], states
+
+
+def knockout_problem(quick):
+    """A net of 64 nodes; each is held for the last tenth of the time steps."""
+    n, n_timepoints, n_nodes = (500, 10, 16) if quick else (5000, 200, 64)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 1, n_timepoints)).astype(np.float32)
+    y = (X[:, 0, -1] > 0).astype(int)
+    net = GRUClassifier(module__hidden_size=n_nodes, max_epochs=1, random_state=0)
+    return net.fit(X[:100], y[:100]), X, y, n_timepoints - n_timepoints // 10
+
+
+def calls(quick):
+    """Return what is timed and weighed, by name."""
+    a, b, states = map_problem(quick)
+    net, X, y, start = knockout_problem(quick)
+    return {
+        "relay map": lambda: relay_map(a, b, states, random_state=0),
+        "knockouts": lambda: knockout_importance(
+            net, X, y, start=start, n_repeats=2, random_state=0
+        ),
+    }
+
+
+# ---------------------------------------------------------------- time and memory
+
+
+@contextmanager
+def workers(kind):
+    """Within: two workers of a kind; without one, this process alone."""
+    with ExitStack() as stack:
+        if kind == "dask":
+            from distributed import Client, LocalCluster
+
+            options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+            cluster = stack.enter_context(LocalCluster(**options))
+            stack.enter_context(Client(cluster))
+            stack.enter_context(joblib.parallel_config("dask"))
+        elif kind == "serial":
+            stack.enter_context(joblib.parallel_config("sequential"))
+        else:
+            name = {"threads": "threading"}.get(kind, kind)
+            stack.enter_context(joblib.parallel_config(name, n_jobs=2))
+        yield
+
+
+def _memory():
+    """Return bytes of all processes together, shared pages once, and the own ones of each."""
+    import psutil
+
+    main = psutil.Process()
+    together, own = 0, {}
+    for process in (main, *main.children(recursive=True)):
+        try:
+            info = process.memory_full_info()
+        except psutil.Error:  # it has ended
+            continue
+        together += info.pss
+        own[process.pid] = info.uss
+    return together, own
+
+
+def peak_memory(call):
+    """Run a call; return bytes it took above what there was: together, and the most of a worker."""
+    import psutil
+
+    together, own = _memory()
+    highest, most, done = together, 0, threading.Event()
+
+    def watch():
+        nonlocal highest, most
+        while not done.wait(0.05):
+            now, each = _memory()
+            highest = max(highest, now)
+            gains = [size - own.get(pid, size) for pid, size in each.items() if pid != main]
+            most = max(most, *gains, 0)
+
+    main = psutil.Process().pid
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        call()
+    finally:
+        done.set()
+        watcher.join()
+    return highest - together, most
+
+
+def _seconds(call):
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def measure(kind, quick):
+    """Print times of both ways, in pairs, and memory; in a process of its own, to be read there."""
+    found = {}
+    with workers(kind):
+        for name, call in calls(quick).items():
+            call()  # workers start, and import and load what they need
+            pairs = []
+            for _ in range(1 if quick else 5):
+                with joblib.parallel_config("sequential"):
+                    alone = _seconds(call)
+                pairs.append((alone, _seconds(call)))
+            together, worker = peak_memory(call)
+            found[name] = {"pairs": pairs, "together": together, "worker": worker}
+    print(json.dumps(found))
+
+
+def run(quick):
+    """Return the tables as text."""
+    measured = {}
+    for kind in tqdm(KINDS, desc="backends"):
+        command = [sys.executable, "-m", "benchmarks.parallel", kind, "quick" if quick else "full"]
+        output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        measured[kind] = json.loads(output.splitlines()[-1])
+    times, memory, sent = [], [], []
+    for name, call in calls(quick).items():
+        for kind in KINDS:
+            found = measured[kind][name]
+            ratios = [alone / beside for alone, beside in found["pairs"]]
+            middle, low, high = np.median(ratios), min(ratios), max(ratios)
+            times.append([name, kind, f"{middle:.2f}", f"{low:.2f} to {high:.2f}"])
+            memory.append([name, kind, *(f"{found[k] / MIB:.0f}" for k in ("together", "worker"))])
+        weighed = weigh(call)
+        for kind in ("loky", "dask"):
+            tasks, shared = weighed[kind], weighed[f"{kind}_shared"]
+            row = [len(tasks), f"{np.mean(tasks) / 1024:.0f}", f"{sum(shared) / MIB:.1f}"]
+            sent.append([name, kind, *row])
+    return TEXT.format(
+        times=markdown(["work", "backend", "serial / two workers", "of five pairs"], times),
+        memory=markdown(["work", "backend", "all processes (MiB)", "a worker (MiB)"], memory),
+        sent=markdown(
+            ["work", "backend", "tasks", "KiB per task", "shared, sent once (MiB)"], sent
+        ),
+    )
+
+
+TEXT = """## Workers
+
+A relay map of four concepts, n=5000, 200 time steps, 64 nodes (61 MiB of states), and knockouts of
+each node of a GRU on as large a panel, over the last 20 steps. Two workers, one thread each.
+Time alone over time with workers, median and range, after the workers have started:
+
+{times}
+
+Peak memory above that before the call, with workers started: of all processes together, shared
+pages counted once, and the most of one worker that it shares with nobody:
+
+{memory}
+
+What is pickled. loky puts arrays beyond 1 MB into memory maps that workers share; dask sends an
+argument beyond 1 kB once, and workers hand it on among themselves:
+
+{sent}
+"""
+
+
+if __name__ == "__main__":
+    measure(sys.argv[1], sys.argv[2] == "quick")
