@@ -9,32 +9,38 @@ import pickle
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import CELLS, cut_short, make_panel
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_validate
-from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils import estimator_checks as checks
+from sklearn.utils import get_tags
+from test_own_module import StackedGRU
 from test_panels import as_frames
+from torch import nn
 
 from relayestimators import (
     GRUClassifier,
     KnockoutTransformer,
+    LSTMClassifier,
     PanelToTensor,
+    RecurrentClassifier,
     RelayAnalyzer,
     RNNClassifier,
     StateDiscretizer,
 )
+from relayestimators.knockout import RANDOM
+
+pytestmark = pytest.mark.filterwarnings("ignore::relayestimators.CoverageWarning")
 
 # Skipped by scikit-learn itself unless the environment variable SCIPY_ARRAY_API is set.
 SKIPPED = {"check_array_api_input"}
 
 
 def assert_clean(estimator):
-    results = check_estimator(estimator, on_fail=None)
+    results = checks.check_estimator(estimator, on_fail=None)
     failed = [r for r in results if r["status"] != "passed" and r["check_name"] not in SKIPPED]
     assert not failed, "\n".join(f"{r['check_name']}: {r['exception']!r}" for r in failed)
     assert len(results) > 40
@@ -46,30 +52,120 @@ def test_check_estimator_on_classifiers(cell):
     assert_clean(CELLS[cell](max_epochs=40))
 
 
+def small_net(cell=GRUClassifier, **options):
+    quick = {"module__hidden_size": 6, "max_epochs": 2, "batch_size": 30, "lr": 0.05}
+    return cell(**(quick | {"random_state": 0} | options))
+
+
+# Eight nodes fill a vector register, so that not a bit depends on the order of the instances.
+NET = small_net(RNNClassifier, max_epochs=10, module__hidden_size=8)
+TOOLS = {
+    "analyzer": RelayAnalyzer(NET, random_state=0),
+    "knockout": KnockoutTransformer(NET, nodes=[1, 3]),
+}
+
+
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("tool", [RelayAnalyzer, KnockoutTransformer])
+@pytest.mark.parametrize("tool", TOOLS)
 def test_check_estimator_on_tools(tool):
-    net = RNNClassifier(max_epochs=10, module__hidden_size=8)
-    options = {"nodes": [1, 3]} if tool is KnockoutTransformer else {"random_state": 0}
-    net.set_params(random_state=0)
-    assert_clean(tool(net, **options))
+    assert_clean(clone(TOOLS[tool]))
+
+
+# A table handed to PanelToTensor is a panel of one channel, whose columns are time steps.
+FOR_PANELS = {
+    "check_n_features_in": "features are channels, and a table is one",
+    "check_n_features_in_after_fitting": "series may be longer in transform",
+    "check_transformer_general": "series may be longer in transform",
+    "check_transformer_data_not_an_array": "series may be longer in transform",
+    "check_estimators_pickle": "NaN inside a series is refused, though NaN after its end is not",
+} | dict.fromkeys(
+    (
+        "check_complex_data",
+        "check_dtype_object",
+        "check_estimators_empty_data_messages",
+        "check_estimator_sparse_tag",
+        "check_estimator_sparse_array",
+        "check_estimator_sparse_matrix",
+        "check_fit2d_predict1d",
+    ),
+    "refused in the words of panels",
+)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_check_estimator_on_panels():
+    results = checks.check_estimator(
+        PanelToTensor(), expected_failed_checks=FOR_PANELS, on_fail=None
+    )
+    names = {
+        status: {r["check_name"] for r in results if r["status"] == status}
+        for status in ("passed", "failed", "xfail")
+    }
+    assert not names["failed"]
+    assert names["xfail"] == set(FOR_PANELS)
+    assert len(names["passed"]) > 25
+
+
+# What check_estimator does not run, but scikit-learn's own estimators are tested with.
+OUTPUTS = [
+    checks.check_transformer_get_feature_names_out,
+    checks.check_transformer_get_feature_names_out_pandas,
+    checks.check_set_output_transform,
+    checks.check_set_output_transform_pandas,
+    checks.check_global_output_transform_pandas,
+    checks.check_global_set_output_transform_polars,
+]
+
+
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
+@pytest.mark.parametrize("check", OUTPUTS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("tool", TOOLS)
+def test_names_and_containers_of_output(tool, check):
+    check(type(TOOLS[tool]).__name__, clone(TOOLS[tool]))
 
 
 # ---------------------------------------------------------------- our own, in three dimensions
 
 
-def small_net(**options):
-    return GRUClassifier(
-        **({"module__hidden_size": 6, "max_epochs": 5, "random_state": 0} | options)
-    )
+OWN_MODULE = RecurrentClassifier(
+    StackedGRU, criterion=nn.CrossEntropyLoss, max_epochs=2, verbose=0, random_state=0
+)
+X_FROZEN, Y_FROZEN = make_panel(seed=1)
+FROZEN = FrozenEstimator(small_net(LSTMClassifier).fit(X_FROZEN, Y_FROZEN))
+
+
+def analyzer(net, **options):
+    return RelayAnalyzer(net, **({"random_state": 0, "n_relays": 2} | options))
+
+
+def knockout(net, **options):
+    return KnockoutTransformer(net, **({"nodes": [0, 2], "random_state": 0} | options))
 
 
 ESTIMATORS = {
-    "classifier": small_net(),
-    "analyzer": RelayAnalyzer(small_net(), random_state=0, n_relays=2),
-    "knockout": KnockoutTransformer(small_net(), nodes=[0, 2]),
+    "rnn": small_net(RNNClassifier),
+    "gru, bidirectional, two layers": small_net(module__num_layers=2, module__bidirectional=True),
+    "lstm": small_net(LSTMClassifier),
+    "own module": OWN_MODULE,
+    "analyzer": analyzer(small_net()),
+    "analyzer, frozen, memory cells": analyzer(FROZEN, state="c", concepts="class"),
+    "analyzer, shrink": analyzer(small_net(), method="shrink", n_relays=0.5),
+    "analyzer, gaussian": analyzer(small_net(), method="gaussian", align="end", timepoints=-1),
+    "analyzer, auto": analyzer(small_net(RNNClassifier), n_relays="auto", n_permutations=9),
+    "analyzer, kmeans": analyzer(small_net(), strategy="kmeans", n_resamples=5, timepoints=0),
+    "analyzer, own module": analyzer(OWN_MODULE, layer=0),
+    "knockout": knockout(small_net()),
+    "knockout, none": knockout(small_net(), nodes=None, output="logits"),
+    "knockout, frozen, memory cells": knockout(FROZEN, state="c", value="zero", output="proba"),
+    "knockout, noise": knockout(small_net(), value="noise"),
+    "knockout, resample": knockout(small_net(), value="resample"),
+    "knockout, values": knockout(small_net(RNNClassifier), value=[0.3, -0.1], stop=1),
+    "knockout, own module": knockout(OWN_MODULE, layer=0),
     "panel": PanelToTensor(),
+    "discretizer": StateDiscretizer(),
+    "discretizer, kmeans": StateDiscretizer(3, strategy="kmeans", per_timepoint=False),
 }
+METHODS = ("transform", "predict", "predict_proba", "hidden_states", "score")
 
 
 @pytest.fixture(params=ESTIMATORS)
@@ -77,85 +173,179 @@ def estimator(request):
     return clone(ESTIMATORS[request.param])
 
 
+def some(keep):
+    """A fixture of fresh estimators that have what it takes."""
+    names = [name for name, estimator in ESTIMATORS.items() if keep(estimator)]
+    return pytest.fixture(params=names)(lambda request: clone(ESTIMATORS[request.param]))
+
+
+transformer = some(lambda estimator: hasattr(estimator, "transform"))
+of_panels = some(lambda estimator: not isinstance(estimator, StateDiscretizer))
+of_instances = some(lambda estimator: getattr(estimator, "value", None) not in RANDOM)
+parallel = some(lambda estimator: "n_jobs" in estimator.get_params(deep=False))
+
+
+def given(estimator, X):
+    """What an estimator takes: a panel, or as much of trajectories, time before nodes."""
+    return X.transpose(0, 2, 1) if isinstance(estimator, StateDiscretizer) else X
+
+
+def fitted(estimator, X, y):
+    return estimator.fit(given(estimator, X), y)
+
+
 def answers(estimator, X):
     """Everything an estimator says of a panel, in one array."""
     methods = ("transform", "predict_proba", "hidden_states")
-    said = [getattr(estimator, name)(X) for name in methods if hasattr(estimator, name)]
+    said = [
+        getattr(estimator, name)(given(estimator, X))
+        for name in methods
+        if hasattr(estimator, name)
+    ]
     return np.concatenate([np.asarray(array).reshape(len(array), -1) for array in said], axis=1)
 
 
 def test_fit_is_idempotent_and_returns_itself(estimator):
     X, y = make_panel()
-    assert estimator.fit(X, y) is estimator
+    assert fitted(estimator, X, y) is estimator
     before = answers(estimator, X)
-    np.testing.assert_array_equal(answers(estimator.fit(X, y), X), before)
-    np.testing.assert_array_equal(answers(clone(estimator).fit(X, y), X), before)
+    np.testing.assert_array_equal(answers(fitted(estimator, X, y), X), before)
+    np.testing.assert_array_equal(answers(fitted(clone(estimator), X, y), X), before)
+
+
+def test_fit_transform_is_fit_then_transform(transformer):
+    X, y = make_panel()
+    at_once = clone(transformer).fit_transform(given(transformer, X), y)
+    expected = fitted(transformer, X, y).transform(given(transformer, X))
+    np.testing.assert_array_equal(at_once, expected)
 
 
 def test_input_is_not_changed(estimator):
     X, y = make_panel()
     X = cut_short(X, 5 + np.arange(60) % 6)
     X_before, y_before = X.copy(), y.copy()
-    answers(estimator.fit(X, y), X)
+    answers(fitted(estimator, X, y), X)
     np.testing.assert_array_equal(X, X_before)
     np.testing.assert_array_equal(y, y_before)
     X.setflags(write=False)
     y.setflags(write=False)
-    answers(estimator.fit(X, y), X)
+    answers(fitted(estimator, X, y), X)
+
+
+def test_parameters_are_not_changed(transformer):
+    X, y = make_panel()
+    untouched = repr(transformer.get_params(deep=False))
+    answers(fitted(transformer, X, y), X)
+    assert repr(transformer.get_params(deep=False)) == untouched
+
+
+def test_answers_cannot_be_used_to_change_the_estimator(estimator):
+    X, y = make_panel()
+    fitted(estimator, X, y)
+    before = answers(estimator, X)
+    for name in ("transform", "predict_proba", "hidden_states"):
+        if hasattr(estimator, name):
+            answer = getattr(estimator, name)(given(estimator, X.copy()))
+            answer[:] = 0
+    np.testing.assert_array_equal(answers(estimator, X), before)
 
 
 def test_number_types_do_not_matter(estimator):
     X, y = make_panel()
     X = np.round(X)
-    expected = answers(estimator.fit(X, y), X)
+    expected = answers(fitted(estimator, X, y), X)
     for dtype in (np.float64, np.int64, np.float16):
         converted = X.astype(dtype)
-        np.testing.assert_array_equal(answers(estimator.fit(converted, y), converted), expected)
+        np.testing.assert_array_equal(answers(fitted(estimator, converted, y), converted), expected)
+
+
+def test_types_of_answers(estimator):
+    X, y = make_panel()
+    fitted(estimator, X.astype(np.float64), y)
+    number = np.uint8 if isinstance(estimator, StateDiscretizer) else np.float32
+    for name in ("transform", "predict_proba", "hidden_states"):
+        if hasattr(estimator, name):
+            assert getattr(estimator, name)(given(estimator, X)).dtype == number
+    if hasattr(estimator, "predict"):
+        assert estimator.predict(X).dtype == y.dtype
+        assert isinstance(estimator.score(X, y), float)
+
+
+def test_memory_layout_does_not_matter(estimator):
+    X, y = make_panel()
+    expected = answers(fitted(estimator, X, y), X)
+    for strange in (np.asfortranarray(X), np.repeat(X, 2, axis=2)[:, :, ::2], X[::-1][::-1]):
+        np.testing.assert_array_equal(answers(fitted(estimator, strange, y), strange), expected)
+
+
+def test_lists_and_series(estimator):
+    X, y = make_panel()
+    expected = answers(fitted(estimator, X, y), X)
+    labels = pd.Series(y, index=np.arange(60)[::-1] + 7)  # the index means nothing
+    for other in (list(y), y.astype(object), labels, labels.astype("category")):
+        estimator.fit(given(estimator, X).tolist(), other)
+        np.testing.assert_array_equal(answers(estimator, X), expected)
+
+
+def test_whatever_turns_into_an_array(estimator):
+    X, y = make_panel()
+    expected = answers(fitted(estimator, X, y), X)
+    other = checks._NotAnArray(given(estimator, X))
+    np.testing.assert_array_equal(answers(estimator.fit(other, y), X), expected)
+
+
+def test_one_instance_on_its_own_and_in_company(of_instances):
+    X, y = make_panel()
+    fitted(of_instances, X, y)
+    everything, order = answers(of_instances, X), np.random.default_rng(0).permutation(60)
+    np.testing.assert_allclose(answers(of_instances, X[:1]), everything[:1], atol=1e-6)
+    np.testing.assert_allclose(answers(of_instances, X[order]), everything[order], atol=1e-6)
 
 
 def test_one_instance_and_one_time_step(estimator):
     X, y = make_panel()
-    estimator.fit(X, y)
-    np.testing.assert_allclose(answers(estimator, X)[:1], answers(estimator, X[:1]), atol=1e-6)
-    estimator.fit(X[:, :, :1], y)
-    assert len(answers(estimator, X[:, :, :1])) == 60
+    assert len(answers(fitted(estimator, X, y), X[:1])) == 1
+    one_step = X[:, :, :1]
+    assert len(answers(fitted(estimator, one_step, y), one_step)) == 60
 
 
 def test_refit_with_another_shape(estimator):
     X, y = make_panel()
-    estimator.fit(X, y)
+    fitted(estimator, X, y)
     wide, labels = make_panel(n_channels=4, n_timepoints=7)
-    expected = answers(clone(estimator).fit(wide, labels), wide)
-    np.testing.assert_array_equal(answers(estimator.fit(wide, labels), wide), expected)
-
-
-def test_order_of_instances_does_not_matter_afterwards(estimator):
-    X, y = make_panel()
-    estimator.fit(X, y)
-    order = np.random.default_rng(0).permutation(60)
-    np.testing.assert_allclose(
-        answers(estimator, X[order]), answers(estimator, X)[order], atol=1e-6
-    )
+    if getattr(estimator, "estimator", None) is FROZEN:
+        with pytest.raises(ValueError, match="X has 4 features.*2"):
+            fitted(estimator, wide, labels)
+        return
+    expected = answers(fitted(clone(estimator), wide, labels), wide)
+    np.testing.assert_array_equal(answers(fitted(estimator, wide, labels), wide), expected)
 
 
 def test_pickle_joblib_and_copies(estimator, tmp_path):
     X, y = make_panel()
-    expected = answers(estimator.fit(X, y), X)
+    expected = answers(fitted(estimator, X, y), X)
     joblib.dump(estimator, tmp_path / "estimator.joblib")
     for other in (
         pickle.loads(pickle.dumps(estimator)),
         copy.deepcopy(estimator),
+        copy.copy(estimator),
         joblib.load(tmp_path / "estimator.joblib"),
     ):
         np.testing.assert_array_equal(answers(other, X), expected)
 
 
 def test_unfitted_says_so(estimator):
-    X, _ = make_panel()
-    for name in ("transform", "predict", "predict_proba", "hidden_states"):
+    X, y = make_panel()
+    X = given(estimator, X)
+    calls = [(name, (X, y) if name == "score" else (X,)) for name in METHODS]
+    calls += [(name, ()) for name in ("get_feature_names_out", "get_support", "relays")]
+    for name, arguments in calls:
         if hasattr(estimator, name):
-            with pytest.raises(NotFittedError):
-                getattr(estimator, name)(X)
+            with pytest.raises(NotFittedError, match=f"{type(estimator).__name__} instance"):
+                getattr(estimator, name)(*arguments)
+    for name in ("n_features_in_", "feature_names_in_"):
+        with pytest.raises(AttributeError, match=f"{type(estimator).__name__}.*{name}"):
+            getattr(estimator, name)
 
 
 def test_constructor_only_stores(estimator):
@@ -164,115 +354,119 @@ def test_constructor_only_stores(estimator):
     assert params.keys() == again.keys()
     public = {name for name in vars(estimator) if not name.startswith("_")}
     assert public <= set(params)
+    for name in params:
+        if name in vars(estimator):
+            assert vars(estimator)[name] is params[name]
+
+
+def test_parameters_can_be_set_and_wrong_names_are_refused(estimator):
+    for name, value in estimator.get_params(deep=False).items():
+        assert estimator.set_params(**{name: value}) is estimator
+    with pytest.raises(ValueError, match="Invalid parameter 'n_neurons'"):
+        estimator.set_params(n_neurons=3)
 
 
 def test_wrong_number_of_channels(estimator):
     X, y = make_panel()
-    estimator.fit(X, y)
-    with pytest.raises(ValueError, match="[Xx] has 1 (channels|features).*2"):
+    fitted(estimator, X, y)
+    with pytest.raises(ValueError, match="([Xx]|hidden) has 1 (channels|features|nodes).*2"):
         answers(estimator, X[:, :1])
 
 
-def test_nested_panels(estimator):
+def test_broken_input_is_refused_before_and_after(estimator):
+    X, y = make_panel()
+    broken = X.copy()
+    broken[4, :, 2] = np.inf
+    with pytest.raises(ValueError, match="(infinity|infinite).*instance 4"):
+        fitted(estimator, broken, y)
+    fitted(estimator, X, y)
+    with pytest.raises(ValueError, match="(infinity|infinite).*instance 4"):
+        answers(estimator, broken)
+    with pytest.raises(ValueError, match=r"shape \(2, 2, 2, 2\)|dim 4"):
+        estimator.fit(np.zeros((2, 2, 2, 2)), [0, 1])
+    with pytest.raises((TypeError, ValueError), match="expected numbers|numeric"):
+        fitted(estimator, np.full((60, 2, 3), "a"), y)
+
+
+def test_a_failed_fit_leaves_what_was_fitted(estimator):
+    X, y = make_panel()
+    fitted(estimator, X, y)
+    before = answers(estimator, X)
+    broken = X.copy()
+    broken[0, 1, 3] = np.inf
+    with pytest.raises(ValueError, match="infinit"):
+        fitted(estimator, broken, y)
+    np.testing.assert_array_equal(answers(estimator, X), before)
+
+
+def test_as_many_labels_as_instances(of_panels):
+    X, y = make_panel()
+    with pytest.raises(ValueError, match="60.*41|41.*60"):
+        of_panels.fit(X, y[:41])
+
+
+def test_labels_are_asked_for_where_they_are_needed(estimator):
+    X, _ = make_panel()
+    needed = get_tags(estimator).target_tags.required
+    if isinstance(estimator, KnockoutTransformer) and estimator.estimator is FROZEN:
+        needed = False
+    if needed:
+        with pytest.raises(ValueError, match="requires y to be passed.* is None"):
+            estimator.fit(X, None)
+    else:
+        assert len(answers(fitted(estimator, X, None), X)) == 60
+
+
+def test_nested_panels(of_panels):
     X, y = make_panel()
     X = cut_short(X, 5 + np.arange(60) % 6)
-    expected = answers(estimator.fit(X, y), X)
+    expected = answers(of_panels.fit(X, y), X)
     frames = as_frames(X)
-    np.testing.assert_array_equal(answers(estimator.fit(frames, y), frames), expected)
+    np.testing.assert_array_equal(answers(of_panels.fit(frames, y), frames), expected)
+
+
+def test_feature_names(transformer):
+    X, y = make_panel()
+    out = fitted(transformer, X, y).transform(given(transformer, X))
+    names = transformer.get_feature_names_out()
+    assert len(names) == out.shape[1 if isinstance(transformer, PanelToTensor) else -1]
+    assert names.dtype == object
+    assert len(set(names)) == len(names)
+    np.testing.assert_array_equal(transformer.get_feature_names_out(["a", "b"]), names)
+    assert transformer.n_features_in_ == 2
+
+
+def test_set_output_keeps_the_values(transformer):
+    X, y = make_panel()
+    expected = fitted(transformer, X, y).transform(given(transformer, X))
+    assert transformer.set_output(transform="pandas") is transformer
+    out = transformer.transform(given(transformer, X))
+    np.testing.assert_array_equal(np.asarray(out), expected)
+    if expected.ndim == 2:
+        assert out.columns.tolist() == transformer.get_feature_names_out().tolist()
+    else:
+        assert isinstance(out, np.ndarray)
+
+
+def test_tags_tell_of_three_dimensions(estimator):
+    tags = get_tags(estimator)
+    assert tags.input_tags.three_d_array
+    assert tags.input_tags.two_d_array != isinstance(estimator, StateDiscretizer)
+    assert is_classifier(estimator) == hasattr(estimator, "predict")
+    if hasattr(estimator, "transform"):
+        assert tags.transformer_tags.preserves_dtype == []
 
 
 def test_repr_is_readable(estimator):
-    assert type(estimator).__name__ in repr(estimator)
+    X, y = make_panel()
+    for shown in (estimator, fitted(estimator, X, y)):
+        assert type(estimator).__name__ in repr(shown)
+        assert type(estimator).__name__ in shown._repr_html_()
+        assert str(shown)
 
 
-# ---------------------------------------------------------------- pipelines and searches
-
-
-def test_tags():
-    assert is_classifier(small_net())
-    assert is_classifier(KnockoutTransformer(small_net()))
-    assert not is_classifier(RelayAnalyzer(small_net()))
-
-
-def test_relays_in_a_pipeline():
-    X, y = make_panel(n_instances=90)
-    pipeline = make_pipeline(
-        PanelToTensor(),
-        RelayAnalyzer(small_net(max_epochs=20), n_relays=3, random_state=0),
-        LogisticRegression(),
-    )
-    assert pipeline.fit(as_frames(X), y).score(as_frames(X), y) > 0.9
-    assert len(pipeline[:-1].get_feature_names_out()) == 3
-    frame = pipeline[:-1].set_output(transform="pandas").transform(X)
-    assert frame.columns.tolist() == pipeline[:-1].get_feature_names_out().tolist()
-    scores = cross_validate(pipeline, X, y, cv=3, error_score="raise")["test_score"]
-    assert scores.mean() > 0.8
-
-
-def test_knockouts_in_a_pipeline():
-    X, y = make_panel(n_instances=90)
-    last = make_pipeline(PanelToTensor(), KnockoutTransformer(small_net(max_epochs=20), nodes=[0]))
-    assert last.fit(X, y).predict(X).shape == (90,)
-    assert last.predict_proba(X).shape == (90, 3)
-    features = make_pipeline(KnockoutTransformer(small_net(), nodes=[0]), LogisticRegression())
-    assert features.fit(X, y).score(X, y) > 0.8
-
-
-SEARCHES = {
-    "n_relays": (
-        make_pipeline(RelayAnalyzer(small_net(), random_state=0), LogisticRegression()),
-        {"relayanalyzer__n_relays": [1, 3]},
-    ),
-    "nodes": (KnockoutTransformer(small_net()), {"nodes": [None, [0], [1, 2], list(range(6))]}),
-    "hidden_size": (small_net(), {"module__hidden_size": [4, 8], "lr": [0.01, 0.001]}),
-    "nested hidden_size": (
-        KnockoutTransformer(small_net(), nodes=[0]),
-        {"estimator__module__hidden_size": [4, 8]},
-    ),
-}
-
-
-@pytest.mark.parametrize("name", SEARCHES)
-def test_grid_search_with_two_workers(name):
-    estimator, grid = SEARCHES[name]
-    X, y = make_panel(n_instances=90)
-    options = {"cv": 3, "error_score": "raise"}
-    parallel = GridSearchCV(estimator, grid, n_jobs=2, **options).fit(X, y)
-    serial = GridSearchCV(estimator, grid, **options).fit(X, y)
-    for key in ("mean_test_score", "std_test_score"):
-        np.testing.assert_array_equal(parallel.cv_results_[key], serial.cv_results_[key])
-    assert parallel.best_score_ > 0.5
-    assert parallel.predict(X).shape == (90,)
-
-
-def test_knockout_search_tells_the_intact_net_from_one_without_nodes():
-    estimator, grid = SEARCHES["nodes"]
-    X, y = make_panel(n_instances=90)
-    scores = GridSearchCV(estimator, grid, cv=3).fit(X, y).cv_results_["mean_test_score"]
-    assert scores[0] > scores[-1]  # all nodes held: one answer for all
-    assert scores[-1] == pytest.approx(1 / 3, abs=0.05)
-
-
-def test_cross_validation_with_several_scorers():
-    X, y = make_panel(n_instances=90)
-    scores = cross_validate(
-        small_net(max_epochs=15), X, y, cv=3, scoring=["accuracy", "f1_macro", "roc_auc_ovr"]
-    )
-    for name in ("test_accuracy", "test_f1_macro", "test_roc_auc_ovr"):
-        assert scores[name].shape == (3,)
-        assert scores[name].mean() > 0.6
-
-
-def test_frozen_nets_survive_search():
-    X, y = make_panel(n_instances=90)
-    net = FrozenEstimator(small_net(max_epochs=15).fit(X, y))
-    search = GridSearchCV(KnockoutTransformer(net), {"nodes": [None, [0]]}, cv=3).fit(X, y)
-    assert search.best_estimator_.estimator_.estimator is net.estimator
-
-
-def test_discretizer_is_an_estimator():
-    hidden = np.random.default_rng(0).normal(size=(20, 3, 4))
-    discretizer = clone(StateDiscretizer(3, strategy="kmeans"))
-    states = discretizer.fit_transform(hidden)
-    restored = pickle.loads(pickle.dumps(discretizer))
-    np.testing.assert_array_equal(restored.transform(hidden), states)
+def test_workers_do_not_matter(parallel):
+    X, y = make_panel()
+    one, two = clone(parallel).fit(X, y), clone(parallel).set_params(n_jobs=2).fit(X, y)
+    np.testing.assert_array_equal(one.relay_map_, two.relay_map_)
+    np.testing.assert_array_equal(answers(one, X), answers(two, X))

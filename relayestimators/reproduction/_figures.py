@@ -30,6 +30,12 @@ def _band(ax, x, values, label, **options):
     ax.fill_between(x, low, high, color=COLOURS[label.split(",")[0]], alpha=0.15, linewidth=0)
 
 
+def _legend(ax):
+    handles, labels = ax.get_legend_handles_labels()
+    if handles:
+        ax.legend(handles, labels, frameon=False)
+
+
 def draw_drift(nets):
     """Return similarity by lag, above, and stability by lag, below."""
     figure, axes = _canvas(2, len(TASKS), sharey="row")
@@ -50,7 +56,7 @@ def draw_drift(nets):
                 ax.set_ylabel(name)
         axes[0, column].set_title(task)
         axes[1, column].set_xlabel("lag (time steps)")
-    axes[0, 0].legend(frameon=False)
+    _legend(axes[0, 0])
     return figure
 
 
@@ -89,7 +95,7 @@ def draw_set_size(nets):
         ax.set_xlabel("nodes held")
     for ax in axes[:, 0]:
         ax.set_ylabel("I(A;B) lost (bits)")
-    axes[0, 0].legend(frameon=False)
+    _legend(axes[0, 0])
     return figure
 
 
@@ -141,7 +147,7 @@ def draw_question(nets, question):
         ax.set_xticks(range(len(question.levels)), list(question.levels))
         ax.set_xlabel(question.varies)
         ax.set_title(column)
-    axes[0, 0].legend(frameon=False)
+    _legend(axes[0, 0])
     return figure
 
 
@@ -160,7 +166,7 @@ def draw_training(nets):
             _band(ax, group[0]["epochs"], values, cell)
         ax.set_title(title)
         ax.set_xlabel("epochs trained")
-    axes[0, 0].legend(frameon=False)
+    _legend(axes[0, 0])
     return figure
 
 

@@ -95,7 +95,10 @@ def _at(net, data, seed, **place):
         "map": maps[DEFAULT_METHOD],
         "drift": _drift(net, data, maps, options),
         "knockouts": {
-            name: _knocked_out(net, data, width, **options) for name, width in windows.items()
+            name: _knocked_out(
+                net, data, width, _rankings(data, maps, sweeps[name].effect), **options
+            )
+            for name, width in windows.items()
         },
         "agreement": {
             f"{method}, {name}, {what}": _agreement(relays, sweep[what])
@@ -131,15 +134,15 @@ def _relay_map(net, X, y, timepoints, **options):
     return analyzer.fit(X, y).relay_map_
 
 
-def _knocked_out(net, data, width, *, n_relays=0.25, rankings=None, **options):
+def _rankings(data, maps, effect):
+    """Return scores at the time steps at which windows begin, by ranking."""
+    at = np.searchsorted(data.window, data.starts)
+    scores = {method: relays[:, at] for method, relays in maps.items()}
+    return scores | {COMBINED: combine_rankings(scores[DEFAULT_METHOD], effect[:, at])}
+
+
+def _knocked_out(net, data, width, rankings, *, n_relays=0.25, **options):
     """Return own, other and random losses of relay sets, in bits, by ranking."""
-    if rankings is None:
-        rankings = {
-            method: _relay_map(net, *data.find, data.starts, method=method, **options)
-            for method in METHODS
-        }
-        sweep = knockout_sweep(net, *data.find, timepoints=data.starts, width=width, **options)
-        rankings[COMBINED] = combine_rankings(rankings[DEFAULT_METHOD], sweep.effect)
     result = compare_rankings(
         net,
         *data.measure,
@@ -182,6 +185,7 @@ def _states(net, data, *, layer, state):
         figures["end_points"] = len(ends.points)
         figures["at_rest"] = np.mean(ends.period == 1)
         figures["in_cycle"] = np.mean(ends.period > 1)
+        figures["period"] = np.median(ends.period)
         figures["class_kept"] = homogeneity_score(y, ends.point_of)
     return figures
 
@@ -213,10 +217,10 @@ def _depends(net, data, seed):
     return {
         name: {
             "by set size": {
-                str(n): _knocked_out(net, data, width, n_relays=n, rankings=standard, **options)
+                str(n): _knocked_out(net, data, width, standard, n_relays=n, **options)
                 for n in SET_SIZES
             },
-            "by discretisation": _knocked_out(net, data, width, rankings=found, **options),
+            "by discretisation": _knocked_out(net, data, width, found, **options),
         }
         for name, width in windows.items()
     }

@@ -91,8 +91,13 @@ def memory(seed, *, quick=False, noise=0.4):
     """Return data of the memory task: three bits, to be held for eight steps."""
     sizes = (400, 200, 200) if quick else (2000, 1000, 2000)
     task = make_memory_task(sum(sizes), noise=noise, random_state=seed)
-    training = {"lr": 0.003, "batch_size": 32, "max_epochs": 15 if quick else 40}
-    return _split(task, sizes, training, window=np.arange(*task.delay))
+    return _split(task, sizes, _training(quick), window=np.arange(*task.delay))
+
+
+def _training(quick):
+    if quick:
+        return {"lr": 0.01, "batch_size": 16, "max_epochs": 15}
+    return {"lr": 0.003, "batch_size": 32, "max_epochs": 40}
 
 
 def _split(task, sizes, training, *, window):
@@ -143,8 +148,7 @@ def block(seed, *, quick=False):
     """Return data of the block task: size and direction of a block, to be held for eight steps."""
     sizes = (400, 200, 200) if quick else (2000, 1000, 2000)
     task = make_block_task(sum(sizes), delay=8, random_state=seed)
-    training = {"lr": 0.003, "batch_size": 32, "max_epochs": 15 if quick else 40}
-    return _split(task, sizes, training, window=np.arange(*task.delay))
+    return _split(task, sizes, _training(quick), window=np.arange(*task.delay))
 
 
 TASKS = {
@@ -159,8 +163,10 @@ TASKS = {
 PAPER = Question("", {"": ({}, {})}, tuple(TASKS))
 BEYOND = {
     "noise": Question("noise of the input", _task("noise", (0.2, 0.4, 0.6, 0.8), 0.4)),
-    "dropout": Question("dropout", _net("module__dropout", (0.0, 0.2, 0.5), 0.0)),
-    "size": Question("nodes", _net("module__hidden_size", (8, 16, 32, 64), HIDDEN_SIZE)),
+    "dropout": Question(
+        "dropout before the readout", _net("module__dropout", (0.0, 0.2, 0.5), 0.0)
+    ),
+    "size": Question("hidden nodes", _net("module__hidden_size", (8, 16, 32, 64), HIDDEN_SIZE)),
     "depth": Question("layers", _net("module__num_layers", (1, 2, 3), 1)),
     "direction": Question("bidirectional", _net("module__bidirectional", (False, True), False)),
 }

@@ -1,0 +1,494 @@
+"""At home in scikit-learn: its tools, around and behind our estimators, give what hands give.
+
+What every estimator promises on its own is in test_contract.py, other classifiers around ours and
+metadata in test_with_sklearn_metadata.py.
+"""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+import torch
+from conftest import CELLS, make_panel
+from scipy.stats import randint
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401 (adds HalvingGridSearchCV)
+from sklearn.frozen import FrozenEstimator
+from sklearn.inspection import permutation_importance
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, f1_score, make_scorer, roc_auc_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+    StratifiedKFold,
+    cross_val_predict,
+    cross_validate,
+    learning_curve,
+    validation_curve,
+)
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from relayestimators import (
+    GRUClassifier,
+    KnockoutTransformer,
+    PanelToTensor,
+    RelayAnalyzer,
+    RNNClassifier,
+    StateDiscretizer,
+    localisation_score,
+    relay_score,
+    specificity_score,
+)
+from relayestimators.studies import knockout_importance
+
+FOLDS = StratifiedKFold(3)
+
+
+def small_net(cell=GRUClassifier, **options):
+    quick = {"module__hidden_size": 6, "lr": 0.05, "max_epochs": 4, "batch_size": 30}
+    return cell(**(quick | {"random_state": 0} | options))
+
+
+def analyzer(**options):
+    return RelayAnalyzer(small_net(), **({"n_relays": 2, "random_state": 0} | options))
+
+
+def knockout(**options):
+    return KnockoutTransformer(small_net(), **({"nodes": [0, 2]} | options))
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_panel(n_instances=90)
+
+
+@pytest.fixture(scope="module")
+def net(data):
+    return small_net().fit(*data)
+
+
+@pytest.fixture(scope="module")
+def table():
+    """One channel as a DataFrame with names and an index."""
+    X, y = make_panel(n_instances=90)
+    names = [f"t{step}" for step in range(10)]
+    return pd.DataFrame(X[:, 0], columns=names, index=[f"case{i}" for i in range(90)]), y
+
+
+def by_hand(estimator, X, y, score, cv=FOLDS):
+    """Scores of clones trained on the training parts, on the test parts."""
+    return [
+        score(clone(estimator).fit(X[train], y[train]), X[test], y[test])
+        for train, test in cv.split(X, y)
+    ]
+
+
+# ---------------------------------------------------------------- pipelines and unions
+
+
+def test_a_pipeline_is_its_steps_one_after_the_other(data):
+    X, y = data
+    pipeline = make_pipeline(PanelToTensor(), analyzer(), LogisticRegression()).fit(X, y)
+    relays = analyzer().fit(X, y)
+    last = LogisticRegression().fit(relays.transform(X), y)
+    np.testing.assert_array_equal(
+        pipeline.predict_proba(X), last.predict_proba(relays.transform(X))
+    )
+    assert pipeline.n_features_in_ == 2
+    assert pipeline.score(X, y) > 0.8
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_union_is_its_parts_side_by_side(data, n_jobs):
+    X, y = data
+    parts = analyzer(), knockout(), knockout(output="proba")
+    union = make_union(*parts, n_jobs=n_jobs).fit(X, y)
+    expected = np.hstack([part.fit(X, y).transform(X) for part in parts])
+    np.testing.assert_array_equal(union.transform(X), expected)
+    names = union.get_feature_names_out()
+    assert len(names) == expected.shape[1] == 2 + 6 + 3
+    assert names[2] == "knockouttransformer-1__node0"
+    assert names[-1] == "knockouttransformer-2__proba_mid"
+    np.testing.assert_array_equal(union.get_feature_names_out(["channel0", "channel1"]), names)
+
+
+def test_a_knockout_ends_a_pipeline_as_a_classifier(data, net):
+    X, y = data
+    pipeline = make_pipeline(PanelToTensor(), knockout()).fit(X, y)
+    alone = knockout().fit(X, y)
+    np.testing.assert_array_equal(pipeline.predict_proba(X), alone.predict_proba(X))
+    np.testing.assert_array_equal(pipeline.classes_, net.classes_)
+
+
+def test_trajectories_discretised_in_a_pipeline(data, net):
+    X, y = data
+    pipeline = make_pipeline(
+        FunctionTransformer(net.hidden_states, feature_names_out=lambda *_: np.array(["hidden"])),
+        StateDiscretizer(3),
+        FunctionTransformer(lambda states: states.reshape(len(states), -1)),
+        LogisticRegression(),
+    ).fit(X, y)
+    states = StateDiscretizer(3).fit_transform(net.hidden_states(X)).reshape(90, -1)
+    expected = LogisticRegression().fit(states, y).predict_proba(states)
+    np.testing.assert_array_equal(pipeline.predict_proba(X), expected)
+
+
+def test_channels_chosen_before_a_net_and_columns_of_a_table(data, table):
+    X, y = data
+    first = FunctionTransformer(lambda X: X[:, :1])
+    np.testing.assert_array_equal(
+        make_pipeline(first, small_net()).fit(X, y).predict_proba(X),
+        small_net().fit(X[:, :1], y).predict_proba(X[:, :1]),
+    )
+    frame, y = table
+    early, late = frame.columns[:5].tolist(), frame.columns[5:].tolist()
+    columns = ColumnTransformer([("early", analyzer(), early), ("late", knockout(), late)])
+    expected = np.hstack(
+        [
+            analyzer().fit(frame[early], y).transform(frame[early]),
+            knockout().fit(frame[late], y).transform(frame[late]),
+        ]
+    )
+    np.testing.assert_array_equal(columns.fit(frame, y).transform(frame), expected)
+    assert columns.get_feature_names_out()[-1] == "late__node5"
+
+
+@pytest.mark.parametrize("tool", [RelayAnalyzer, KnockoutTransformer])
+def test_memory_of_a_pipeline_spares_the_training(data, tool, tmp_path, monkeypatch):
+    X, y = data
+    calls = []
+    fit = GRUClassifier.fit
+    monkeypatch.setattr(
+        GRUClassifier, "fit", lambda self, X, y: calls.append(len(X)) or fit(self, X, y)
+    )
+    pipeline = make_pipeline(tool(small_net()), LogisticRegression(), memory=str(tmp_path))
+    first = pipeline.fit(X, y).predict_proba(X)
+    again = clone(pipeline).set_params(logisticregression__C=1.0).fit(X, y)
+    np.testing.assert_array_equal(again.predict_proba(X), first)
+    assert calls == [90]
+    again.set_params(**{f"{tool.__name__.lower()}__estimator__lr": 0.02}).fit(X, y)
+    assert calls == [90, 90]
+
+
+# ---------------------------------------------------------------- output containers, names
+
+
+def test_pandas_output_through_a_whole_pipeline(data):
+    X, y = data
+    union = make_union(analyzer(), knockout())
+    steps = make_pipeline(PanelToTensor(), union, StandardScaler()).fit(X, y)
+    expected = steps.transform(X)
+    frame = steps.set_output(transform="pandas").fit(X, y).transform(X)
+    np.testing.assert_array_equal(frame, expected)
+    assert frame.columns.tolist() == steps.get_feature_names_out().tolist()
+    assert frame.columns[-1] == "knockouttransformer__node5"
+    with sklearn.config_context(transform_output="pandas"):
+        fresh = clone(steps).set_output(transform=None).fit(X, y)
+        pd.testing.assert_frame_equal(fresh.transform(X), frame)
+
+
+def test_pandas_output_keeps_the_index_of_a_table(table):
+    frame, y = table
+    for tool in (analyzer(), knockout(output="logits")):
+        out = tool.set_output(transform="pandas").fit(frame, y).transform(frame)
+        assert out.index.tolist() == frame.index.tolist()
+        assert tool.feature_names_in_.tolist() == frame.columns.tolist()
+        assert out.columns.tolist() == tool.get_feature_names_out(frame.columns).tolist()
+        with pytest.raises(ValueError, match="input_features is not equal to feature_names_in_"):
+            tool.get_feature_names_out(frame.columns[::-1])
+        with pytest.raises(ValueError, match="feature names should match"):
+            tool.transform(frame[frame.columns[::-1]])
+        assert not hasattr(tool.fit(frame.to_numpy(), y), "feature_names_in_")
+        with pytest.raises(ValueError, match="input_features should have length equal to.*10"):
+            tool.get_feature_names_out(["t0"])
+
+
+def test_a_scaler_in_front_hands_its_names_on(table):
+    frame, y = table
+    pipeline = make_pipeline(StandardScaler(), knockout()).set_output(transform="pandas")
+    pipeline.fit(frame, y)
+    assert pipeline[-1].feature_names_in_.tolist() == frame.columns.tolist()
+    scaled = StandardScaler().set_output(transform="pandas").fit_transform(frame)
+    expected = knockout().fit(scaled, y).predict_proba(scaled)
+    np.testing.assert_array_equal(pipeline.predict_proba(frame), expected)
+
+
+# ---------------------------------------------------------------- searches
+
+SEARCHES = {
+    "relays in a pipeline": (
+        make_pipeline(analyzer(), LogisticRegression()),
+        {"relayanalyzer__n_relays": [1, 3]},
+        accuracy_score,
+    ),
+    "knocked-out nodes": (
+        knockout(),
+        {"nodes": [None, [1, 2], list(range(6))]},
+        accuracy_score,
+    ),
+    "a net in a knockout": (
+        knockout(),
+        {"estimator__module__hidden_size": [4, 6], "estimator__optimizer__weight_decay": [0, 0.1]},
+        accuracy_score,
+    ),
+    "relay_score of analyzers": (
+        analyzer(),
+        {"estimator__lr": [0.05, 0.001], "method": ["throughput", "single"]},
+        relay_score,
+    ),
+    "localisation_score of nets": (
+        small_net(),
+        {"module__hidden_size": [4, 8]},
+        partial(localisation_score, timepoints=[5, 9]),
+    ),
+    "specificity_score behind a panel": (
+        make_pipeline(PanelToTensor(), small_net(RNNClassifier)),
+        {"rnnclassifier__max_epochs": [3, 8]},
+        partial(specificity_score, n_relays=2, start=4),
+    ),
+}
+
+
+def scorer_of(metric):
+    """A metric of labels as a function (estimator, X, y); a scorer as it is."""
+    if metric is accuracy_score:
+        return lambda estimator, X, y: accuracy_score(y, estimator.predict(X))
+    return metric
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_grid_search_is_a_loop_over_parameters_and_folds(name, data):
+    X, y = data
+    estimator, grid, metric = SEARCHES[name]
+    scoring = "accuracy" if metric is accuracy_score else metric
+    search = GridSearchCV(estimator, grid, scoring=scoring, cv=FOLDS, error_score="raise")
+    search.fit(X, y)
+    for params, mean in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"]):
+        scores = by_hand(clone(estimator).set_params(**params), X, y, scorer_of(metric))
+        assert mean == pytest.approx(np.mean(scores), abs=1e-12)
+    best = clone(estimator).set_params(**search.best_params_).fit(X, y)
+    assert search.score(X, y) == pytest.approx(scorer_of(metric)(best, X, y), abs=1e-12)
+    assert len(set(search.cv_results_["mean_test_score"])) > 1
+
+
+@pytest.mark.parametrize("name", ["relays in a pipeline", "relay_score of analyzers"])
+def test_two_workers_find_the_same(name, data):
+    X, y = data
+    estimator, grid, metric = SEARCHES[name]
+    scoring = "accuracy" if metric is accuracy_score else metric
+    options = {"scoring": scoring, "cv": FOLDS, "error_score": "raise"}
+    serial, parallel = (
+        GridSearchCV(estimator, grid, n_jobs=n_jobs, **options).fit(X, y) for n_jobs in (None, 2)
+    )
+    for key in ("mean_test_score", "std_test_score"):
+        np.testing.assert_array_equal(parallel.cv_results_[key], serial.cv_results_[key])
+
+
+def test_a_search_tells_the_intact_net_from_one_without_nodes(data):
+    X, y = data
+    grid = {"nodes": [None, list(range(6))]}
+    scores = GridSearchCV(knockout(), grid, cv=FOLDS).fit(X, y).cv_results_["mean_test_score"]
+    assert scores[0] > scores[1] + 0.2
+    assert scores[1] == pytest.approx(1 / 3, abs=0.05)  # one answer for all
+
+
+def test_randomized_search_with_several_scorers(data):
+    X, y = data
+    search = RandomizedSearchCV(
+        analyzer(),
+        {"n_relays": randint(1, 5), "estimator__module__hidden_size": [5, 6]},
+        n_iter=3,
+        scoring={"relays": relay_score, "spread": localisation_score},
+        refit="relays",
+        cv=FOLDS,
+        random_state=0,
+    ).fit(X, y)
+    found = search.cv_results_
+    best = clone(analyzer()).set_params(**search.best_params_)
+    for name, score in (("relays", relay_score), ("spread", localisation_score)):
+        expected = np.mean(by_hand(best, X, y, score))
+        assert found[f"mean_test_{name}"][search.best_index_] == pytest.approx(expected, abs=1e-12)
+    assert search.best_score_ == found["mean_test_relays"].max()
+    assert search.best_estimator_.relay_map_.shape[1] == 10
+    assert search.transform(X).shape == (90, search.best_params_["n_relays"])
+
+
+def test_halving_search_over_instances_and_over_epochs(data):
+    X, y = data
+    options = {"factor": 2, "cv": FOLDS, "random_state": 0}
+    grid = {"module__hidden_size": [2, 3, 6, 8]}
+    instances = HalvingGridSearchCV(small_net(), grid, min_resources=30, **options).fit(X, y)
+    assert instances.n_resources_ == [30, 60]
+    assert instances.n_candidates_ == [4, 2]
+    epochs = HalvingGridSearchCV(
+        knockout(nodes=[1]),
+        {f"estimator__{name}": values for name, values in grid.items()},
+        resource="estimator__max_epochs",
+        min_resources=2,
+        max_resources=8,
+        scoring="accuracy",
+        **options,
+    ).fit(X, y)
+    assert epochs.n_resources_ == [2, 4, 8]
+    last = epochs.cv_results_["iter"] == 2
+    params = epochs.cv_results_["params"][int(np.flatnonzero(last)[0])]
+    assert params["estimator__max_epochs"] == 8
+    expected = by_hand(knockout(nodes=[1]).set_params(**params), X, y, scorer_of(accuracy_score))
+    found = epochs.cv_results_["mean_test_score"][last][0]
+    assert found == pytest.approx(np.mean(expected), abs=1e-12)
+
+
+def test_frozen_nets_go_through_clones_searches_and_workers(data, net):
+    X, y = data
+    frozen = FrozenEstimator(net)
+    for tool in (RelayAnalyzer(frozen, random_state=0), KnockoutTransformer(frozen, nodes=[0])):
+        assert clone(tool).estimator.estimator is net
+        assert clone(make_pipeline(tool)).fit(X, y)[-1].estimator_.estimator is net
+        with pytest.raises(ValueError, match="cannot set parameters of the inner estimator"):
+            tool.set_params(estimator__lr=0.1)
+    weights = {name: tensor.clone() for name, tensor in net.module_.state_dict().items()}
+    grid = {"nodes": [None, [0], [1, 2, 3, 4]]}
+    search = GridSearchCV(KnockoutTransformer(frozen), grid, cv=FOLDS, n_jobs=2).fit(X, y)
+    intact = [net.score(X[test], y[test]) for _, test in FOLDS.split(X, y)]
+    assert search.cv_results_["mean_test_score"][0] == pytest.approx(np.mean(intact))
+    assert all(torch.equal(net.module_.state_dict()[name], weights[name]) for name in weights)
+    ready = FrozenEstimator(RelayAnalyzer(frozen, n_relays=3, random_state=0).fit(X, y))
+    kept = make_pipeline(ready, LogisticRegression()).fit(X[:60], y[:60])
+    assert kept[0].relays().tolist() == ready.relays().tolist()
+    scores = cross_validate(frozen, X, y, cv=FOLDS, scoring=relay_score)["test_score"]
+    expected = [relay_score(net, X[test], y[test]) for _, test in FOLDS.split(X, y)]
+    np.testing.assert_allclose(scores, expected)
+
+
+# ---------------------------------------------------------------- model evaluation
+
+
+def test_cross_validate_with_several_scorers(data):
+    X, y = data
+    later = partial(relay_score, timepoints=[8, 9], concepts="class")
+    scoring = {
+        "accuracy": "accuracy",
+        "f1": "f1_macro",
+        "auc": "roc_auc_ovr",
+        "relays": relay_score,
+        "later": later,
+        "localisation": localisation_score,
+        "specificity": specificity_score,
+    }
+    references = {
+        "accuracy": scorer_of(accuracy_score),
+        "f1": lambda net, X, y: f1_score(y, net.predict(X), average="macro"),
+        "auc": lambda net, X, y: roc_auc_score(y, net.predict_proba(X), multi_class="ovr"),
+        "relays": relay_score,
+        "later": later,
+        "localisation": localisation_score,
+        "specificity": specificity_score,
+    }
+    result = cross_validate(
+        small_net(), X, y, cv=FOLDS, scoring=scoring, return_estimator=True, return_indices=True
+    )
+    for name, score in references.items():
+        expected = [
+            score(fitted, X[test], y[test])
+            for fitted, test in zip(result["estimator"], result["indices"]["test"])
+        ]
+        np.testing.assert_allclose(result[f"test_{name}"], expected, rtol=1e-12)
+    np.testing.assert_allclose(result["test_relays"], by_hand(small_net(), X, y, relay_score))
+
+
+def test_folds_are_stratified_where_there_is_something_to_predict(data):
+    X, y = data
+    order = np.argsort(y, kind="stable")
+    X, y = X[order], y[order]
+    for tool in (small_net(), knockout()):
+        assert np.isfinite(cross_validate(tool, X, y, cv=3)["test_score"]).all()
+    # an analyzer is no classifier, as all of scikit-learn's selectors
+    with pytest.raises(ValueError, match=r"y contains \['high'\]; the classes are"):
+        cross_validate(analyzer(), X, y, cv=3, scoring=relay_score, error_score="raise")
+    scores = cross_validate(analyzer(), X, y, cv=FOLDS, scoring=relay_score)["test_score"]
+    np.testing.assert_allclose(scores, by_hand(analyzer(), X, y, relay_score))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_cross_val_predict(cell, data):
+    X, y = data
+    for estimator in (small_net(CELLS[cell]), KnockoutTransformer(small_net(CELLS[cell]), [1])):
+        found = cross_val_predict(estimator, X, y, cv=FOLDS, method="predict_proba")
+        expected = np.empty_like(found)
+        for train, test in FOLDS.split(X, y):
+            expected[test] = clone(estimator).fit(X[train], y[train]).predict_proba(X[test])
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_learning_curve(data):
+    X, y = data
+    sizes, train, test = learning_curve(
+        knockout(), X, y, train_sizes=[30, 60], cv=FOLDS, scoring="accuracy"
+    )
+    assert sizes.tolist() == [30, 60]
+    for k, size in enumerate(sizes):
+        for fold, (rows, held_out) in enumerate(FOLDS.split(X, y)):
+            rows = rows[:size]
+            fitted = knockout().fit(X[rows], y[rows])
+            assert train[k, fold] == pytest.approx(fitted.score(X[rows], y[rows]))
+            assert test[k, fold] == pytest.approx(fitted.score(X[held_out], y[held_out]))
+
+
+def test_incremental_learning_curve_goes_on_with_partial_fit(data):
+    X, y = data
+    options = {"train_sizes": [20, 60], "cv": FOLDS, "scoring": "neg_log_loss"}
+    _, _, found = learning_curve(small_net(), X, y, exploit_incremental_learning=True, **options)
+    for fold, (rows, held_out) in enumerate(FOLDS.split(X, y)):
+        growing = small_net()
+        for k, part in enumerate((rows[:20], rows[20:])):
+            growing.partial_fit(X[part], y[part], classes=np.unique(y))
+            proba = growing.predict_proba(X[held_out])
+            truth = proba[np.arange(len(held_out)), np.searchsorted(growing.classes_, y[held_out])]
+            assert found[k, fold] == pytest.approx(np.log(truth).mean(), rel=1e-5)
+
+
+def test_validation_curve_of_relays_over_time(data):
+    X, y = data
+    _, found = validation_curve(
+        analyzer(),
+        X,
+        y,
+        param_name="timepoints",
+        param_range=[0, 5, 9],
+        cv=FOLDS,
+        scoring=relay_score,
+    )
+    expected = [by_hand(analyzer(timepoints=t), X, y, relay_score) for t in (0, 5, 9)]
+    np.testing.assert_allclose(found, expected)
+    assert found[2].mean() > found[0].mean()  # evidence adds up
+
+
+def test_permutation_importance_of_the_time_steps_of_a_table(table):
+    frame, y = table
+    net = small_net().fit(frame, y)
+    found = permutation_importance(net, frame, y, n_repeats=3, random_state=0)
+    rng = np.random.RandomState(np.random.RandomState(0).randint(np.iinfo(np.int32).max + 1))
+    shuffled, order = frame.copy(), np.arange(90)
+    for repeat in range(3):
+        rng.shuffle(order)
+        shuffled["t9"] = shuffled["t9"].to_numpy()[order]
+        loss = net.score(frame, y) - net.score(shuffled, y)
+        assert found.importances[9, repeat] == pytest.approx(loss)
+    with pytest.raises(ValueError, match="dim 3"):  # scikit-learn's limit
+        permutation_importance(net, frame.to_numpy()[:, None], y)
+
+
+def test_scorers_of_sklearn_in_studies(data, net):
+    X, y = data
+    f1 = make_scorer(f1_score, average="macro")
+    found = knockout_importance(net, X, y, groups=[[0], [1, 2]], scoring=f1)
+    for group, loss in zip(([0], [1, 2]), found.importances_mean):
+        ablated = KnockoutTransformer(FrozenEstimator(net), group).fit(X)
+        expected = f1_score(y, net.predict(X), average="macro")
+        expected -= f1_score(y, ablated.predict(X), average="macro")
+        assert loss == pytest.approx(expected, abs=1e-6)
