@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test test-slow lint format bench rankings accuracy clean
+.PHONY: help install study test test-slow lint format bench rankings accuracy reproduce clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ rankings: $(VENV)/.bench ## rankings of nodes compared by knockouts; writes docs
 
 accuracy: $(VENV)/.bench ## accuracy and time to train beside sktime; writes docs/accuracy.md
 	PYTHONPATH=tests $(BIN)/python -m benchmarks accuracy --output docs/accuracy.md
+
+reproduce: $(READY) ## the claims of the paper over many seeds; goes on where it stopped; writes docs/findings
+	$(BIN)/python -m relayestimators reproduce --output docs/findings --jobs 2
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) study build *.egg-info .pytest_cache .ruff_cache

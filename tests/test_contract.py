@@ -124,6 +124,12 @@ def test_names_and_containers_of_output(tool, check):
     check(type(TOOLS[tool]).__name__, clone(TOOLS[tool]))
 
 
+@pytest.mark.parametrize("name", ["GRUClassifier", *TOOLS])
+def test_names_of_columns(name):
+    estimator = clone(TOOLS.get(name) or GRUClassifier(max_epochs=1, random_state=0))
+    checks.check_dataframe_column_names_consistency(name, estimator)
+
+
 # ---------------------------------------------------------------- our own, in three dimensions
 
 

@@ -11,8 +11,10 @@ from numpydoc.validate import validate
 import relayestimators
 from relayestimators import (
     adapters,
+    callbacks,
     counting,
     discretization,
+    drift,
     information,
     knockout,
     networks,
@@ -20,8 +22,12 @@ from relayestimators import (
     rankings,
     relay,
     report,
+    reproduction,
+    state_space,
     studies,
+    tasks,
 )
+from relayestimators.classifiers._net import PanelNet
 
 # What is not asked for, and why.
 IGNORED = {
@@ -42,8 +48,10 @@ IGNORED = {
 
 MODULES = (
     adapters,
+    callbacks,
     information,
     counting,
+    drift,
     relay,
     discretization,
     knockout,
@@ -54,16 +62,23 @@ MODULES = (
     panels,
     rankings,
     report,
+    reproduction,
+    reproduction._nets,
+    reproduction._page,
+    reproduction._run,
+    reproduction._statistics,
+    state_space,
     studies._ablation,
     studies._specificity,
     studies._sweep,
+    tasks,
 )
 
 
 def public_objects():
     for name in relayestimators.__all__:
         yield f"relayestimators.{name}"
-        obj = getattr(relayestimators, name)
+    for obj in [getattr(relayestimators, name) for name in relayestimators.__all__] + [PanelNet]:
         if inspect.isclass(obj):
             for method, function in vars(obj).items():
                 if not method.startswith("_") and callable(inspect.unwrap(function)):

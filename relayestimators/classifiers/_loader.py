@@ -76,8 +76,8 @@ class _InMemory(torch.utils.data.Dataset):
             return None
         if not (dataset.y is None or _is_array(dataset.y)):
             return None
-        y = None if dataset.y is None else torch.as_tensor(dataset.y)
-        return cls(torch.as_tensor(dataset.X), y, rows)
+        y = None if dataset.y is None else _tensor(dataset.y)
+        return cls(_tensor(dataset.X), y, rows)
 
     def __len__(self):
         return len(self.X if self.rows is None else self.rows)
@@ -90,6 +90,13 @@ class _InMemory(torch.utils.data.Dataset):
         if self.y is None:  # skorch's stand-in
             return X, torch.zeros(len(rows), 1)
         return X, self.y.index_select(0, rows)
+
+
+def _tensor(values):
+    """Return an array as a tensor; torch has no read-only ones, so these are copied."""
+    if isinstance(values, np.ndarray) and not values.flags.writeable:
+        values = values.copy()
+    return torch.as_tensor(values)
 
 
 def _is_array(values):

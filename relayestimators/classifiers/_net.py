@@ -14,7 +14,7 @@ import torch
 from scipy.sparse import issparse
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import _check_feature_names, column_or_1d, validate_data
 from skorch import NeuralNetClassifier
 from skorch.dataset import Dataset
 from skorch.utils import data_from_dataset, is_dataset, to_numpy
@@ -265,8 +265,32 @@ class PanelNet(NeuralNetClassifier):
         for name in (*names, "classes_inferred_", "_y_is_coded"):
             self.__dict__.pop(name, None)
 
+    def _check_fit_params(self, fit_params):
+        """Refuse what skorch would hand to a forward that does not take it."""
+        forward = getattr(self.module, "forward", None)
+        own_infer = getattr(self.infer, "__func__", None) is not NeuralNetClassifier.infer
+        if not fit_params or forward is None or own_infer:
+            return
+        taken = inspect.signature(forward).parameters
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+            return
+        for name in fit_params:
+            if name not in taken:
+                raise TypeError(
+                    f"fit got {name}=...; skorch hands what fit is given to the module's forward, "
+                    f"and that of {getattr(self.module, '__name__', type(self.module).__name__)} "
+                    f"takes no {name}. Weigh classes by criterion__weight, and split by groups "
+                    "with train_split=predefined_split(...)."
+                )
+
+    def _check_names(self, X):
+        """Refuse other columns than those of the training data, before their contents."""
+        if hasattr(X, "columns") and hasattr(self, "feature_names_in_"):
+            _check_feature_names(self, X, reset=False)
+
     def _check_X(self, X):
         """Return a panel to predict from, checked against the training data."""
+        self._check_names(X)
         panel, X = self._read(X)
         self._check_shape(X)
         return panel
@@ -292,6 +316,8 @@ class PanelNet(NeuralNetClassifier):
             if not goes_on:
                 self._forget()
             return X, None
+        if goes_on:
+            self._check_names(X)
         panel, X = (X, X) if as_it_is else self._read(X)
         y = self._check_y(y)
         if not as_it_is:

@@ -137,7 +137,7 @@ class RecurrentClassifier(PanelNet):
         y : array-like of shape (n_instances,)
             Any labels. May be None if X is a Dataset that has them, coded.
         **fit_params : dict
-            Passed on to skorch.
+            Passed on to skorch, which hands them to `train_split` and to ``forward`` of the module.
 
         Returns
         -------
@@ -147,8 +147,11 @@ class RecurrentClassifier(PanelNet):
         ------
         ValueError
             If X or y is broken; the message says where. A pd-multiindex panel is refused.
+        TypeError
+            If `fit_params` names what ``forward`` does not take, such as sample_weight.
         """
         goes_on = self.warm_start and self.initialized_
+        self._check_fit_params(fit_params)
         X, y = self._prepare(X, y, goes_on=goes_on)
         with self._training(restart=not goes_on):
             return super().fit(X, y, **fit_params)
@@ -165,7 +168,7 @@ class RecurrentClassifier(PanelNet):
         classes : array-like of shape (n_classes,), optional
             All labels there will be; needed in the first call if y lacks some.
         **fit_params : dict
-            Passed on to skorch.
+            Passed on to skorch, which hands them to `train_split` and to ``forward`` of the module.
 
         Returns
         -------
@@ -174,6 +177,7 @@ class RecurrentClassifier(PanelNet):
         if self._coding:  # called by fit
             return super().partial_fit(X, y, classes=classes, **fit_params)
         goes_on = self.initialized_
+        self._check_fit_params(fit_params)
         X, y = self._prepare(X, y, goes_on=goes_on, classes=classes)
         with self._training(restart=not goes_on):
             return super().partial_fit(X, y, classes=classes, **fit_params)

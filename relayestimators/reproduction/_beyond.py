@@ -18,13 +18,34 @@ FOLLOWED = {
 }
 
 
+def held_in(cell):
+    """Return the states in which a cell holds what it has seen."""
+    return "c" if cell == "LSTM" else "h"
+
+
 def followed(group, path):
-    if path is None:
+    """Return one of the figures that are followed, of every net that learned.
+
+    Parameters
+    ----------
+    group : list of dict
+        Nets of one cell.
+    path : None or tuple
+        Value of `FOLLOWED`.
+
+    Returns
+    -------
+    ndarray of shape (n_nets,)
+    """
+    if path is None or not group:
         return np.array([net["accuracy"] for net in group if net["learned"]], dtype=float)
+    state = held_in(group[0]["cell"])
     if path == ("own", "other"):
-        own, other = (figures(group, "knockouts", "short", side, COMBINED) for side in path)
+        own, other = (
+            figures(group, "knockouts", "short", side, COMBINED, state=state) for side in path
+        )
         return own - other
-    return figures(group, *path)
+    return figures(group, *path, state=state)
 
 
 def beyond_section(nets):
@@ -32,13 +53,14 @@ def beyond_section(nets):
     parts = [
         "## Beyond the paper\n\n"
         "Memory task; one thing is varied at a time. *own - other* with nodes held for one step, "
-        f"ranked by `{COMBINED}`; the other columns as above, all for the hidden states of the "
-        "last layer. Means over nets that learned, with 95 % intervals; rho is Spearman's "
-        "correlation with what is varied, over nets, and p is not adjusted.\n"
+        f"ranked by `{COMBINED}`; the other columns as above, all for the last layer: "
+        "hidden states, and of LSTMs memory cells. Means over nets that learned, with 95 % "
+        "intervals; rho is Spearman's correlation with what is varied, over nets, and p is not "
+        "adjusted.\n"
     ]
     for name, question in BEYOND.items():
         parts.append(_varied(nets, name, question))
-    parts += [layers_part(nets), course_part(nets), cells_part(nets)]
+    parts += [_layers_part(nets), _course_part(nets), _cells_part(nets)]
     return "\n".join(parts)
 
 
@@ -72,21 +94,24 @@ def _varied(nets, name, question):
     )
 
 
-def layers_part(nets):
+def _layers_part(nets):
     """Return the layers of stacked nets, one by one."""
     rows = []
     for cell in CELLS:
         for label, level in BEYOND["depth"].levels.items():
             group = [net for net in nets.group("memory", cell, level) if net["learned"]]
             for layer in range(int(label)):
-                place = f"h{layer}"
+                place = f"{held_in(cell)}{layer}"
                 values = [
                     mean_over_nets([_of_place(net, place, figure) for net in group])
                     for figure in ("similarity", "stability", "nodes", "own - other")
                 ]
                 rows.append([cell, label, layer + 1, *map(interval, values)])
     head = ["net", "layers", "layer", "similarity", "stability", "nodes", "own - other"]
-    return f"### Layers of stacked nets\n\nHidden states of every layer.\n\n{table(head, rows)}\n"
+    return (
+        "### Layers of stacked nets\n\nEvery layer: hidden states, and of LSTMs memory cells.\n\n"
+        f"{table(head, rows)}\n"
+    )
 
 
 def _of_place(net, place, figure):
@@ -100,7 +125,7 @@ def _of_place(net, place, figure):
     return np.nan if part is None else part
 
 
-def course_part(nets):
+def _course_part(nets):
     """Return how relays form during training."""
     rows = []
     for cell in CELLS:
@@ -109,7 +134,7 @@ def course_part(nets):
         for figure in ("accuracy", "similarity", "final"):
             values = np.array([net["history"][figure] for net in group], dtype=float)
             means = [mean_over_nets(column).mean for column in values.T]
-            rows.append([cell, WORDS[figure], *map(number, means)])
+            rows.append([cell, _WORDS[figure], *map(number, means)])
     head = ["net", "epoch", *map(str, epochs)]
     return (
         "### Training\n\nRelay maps at epochs of training (`RelayHistory`): accuracy, similarity "
@@ -118,10 +143,14 @@ def course_part(nets):
     )
 
 
-WORDS = {"accuracy": "accuracy", "similarity": "similarity at lag 1", "final": "similar to the end"}
+_WORDS = {
+    "accuracy": "accuracy",
+    "similarity": "similarity at lag 1",
+    "final": "similar to the end",
+}
 
 
-def cells_part(nets):
+def _cells_part(nets):
     """Return what memory cells of LSTMs are worth beside their outputs."""
     rows = []
     for task in TASKS:
