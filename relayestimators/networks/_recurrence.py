@@ -165,7 +165,7 @@ def step_through(
                 _take_trunk(states, trunk, before, n_joined, n_begun)
             n_joined = n_begun
         if n_joined:
-            states = stepper(states, n_joined, t)
+            states = stepper(states, n_joined, t, at_rest=before is None)
         if keep:
             _note(paths, states, trunk, t, n_joined, n_copies)
         before = t
@@ -256,7 +256,7 @@ class _Plain:
         self.nodes = torch.as_tensor(held.nodes, device=projected.device)[:, None, :]
         self.values = torch.as_tensor(held.values, device=projected.device, dtype=projected.dtype)
 
-    def __call__(self, states, n_joined, timepoint):
+    def __call__(self, states, n_joined, timepoint, at_rest=False):
         rows = n_joined * self.n_instances
         shape = (n_joined, self.n_instances, -1)
         before = {name: state[:rows].view(shape) for name, state in states.items()}
@@ -431,11 +431,14 @@ class _Compiled:
         self.options = held.state == "c", kind == "relu", shared, n_instances
         self.held, self.joined = held[:4], None
 
-    def __call__(self, states, n_joined, timepoint):
+    def __call__(self, states, n_joined, timepoint, at_rest=False):
         if self.joined is None or self.joined[0] != n_joined:
             self.joined = n_joined, *self.views(states, n_joined * self.n_instances)
         _, h, recurrent, arrays = self.joined
-        torch.mm(h, self.turned, out=recurrent)
+        if at_rest:  # all states are 0
+            recurrent.zero_()
+        else:
+            torch.mm(h, self.turned, out=recurrent)
         g, *states_there = arrays
         self.rows(
             g,
