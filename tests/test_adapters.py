@@ -8,7 +8,7 @@ import pytest
 from conftest import CELLS, cut_short, make_panel
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
-from sklearn.model_selection import KFold, PredefinedSplit, StratifiedKFold
+from sklearn.model_selection import KFold, PredefinedSplit, StratifiedKFold, cross_validate
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import EarlyStopping
 from skorch.dataset import ValidSplit
@@ -335,6 +335,27 @@ def test_grid_search_over_a_pipeline():
     assert len(search.cv_results_["params"]) == 4
     net = search.best_estimator_.classifier_.net_
     assert net.get_params()["module__hidden_size"] == search.best_params_["classifier__hidden_size"]
+
+
+def test_each_face_has_its_own_home():
+    """The limits of the two libraries, as of those pinned; docs/compatibility.md tells of them."""
+    X, y = make_panel()
+    net = GRUClassifier(module__hidden_size=4, max_epochs=3, random_state=0)
+    with pytest.raises(AttributeError, match="clone"):
+        TSCGridSearchCV(net, {"lr": [0.01, 0.1]}, cv=KFold(2)).fit(X, y)
+    with pytest.raises(TypeError, match="not iterable"):
+        ClassificationBenchmark().add_estimator(net)
+    with pytest.raises(AttributeError, match="__sklearn_tags__"):
+        cross_validate(small_face(), X, y, cv=2)
+    with pytest.raises(TypeError, match="RelayGRUClassifier has no hidden states"):
+        RelayAnalyzer(small_face()).fit(X, y)
+    with pytest.raises(TypeError, match="X must be in an sktime compatible format"):
+        small_face().fit(X.tolist(), y)
+    # sktime makes a table of the panel: channels become one long series
+    pipeline = (TruncationTransformer(lower=0, upper=5) * net).fit(X, y)
+    table = X[:, :, :5].reshape(60, 10)
+    np.testing.assert_array_equal(pipeline.predict(X), net.fit(table, y).predict(table))
+    assert pipeline.classifier_.n_features_in_ == 10
 
 
 # ---------------------------------------------------------------- benchmarks

@@ -17,6 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import estimator_checks as checks
 from sklearn.utils import get_tags
+from sktime.datatypes import convert
 from test_own_module import StackedGRU
 from test_panels import as_frames
 from torch import nn
@@ -428,7 +429,20 @@ def test_nested_panels(of_panels):
     X = cut_short(X, 5 + np.arange(60) % 6)
     expected = answers(of_panels.fit(X, y), X)
     frames = as_frames(X)
-    np.testing.assert_array_equal(answers(of_panels.fit(frames, y), frames), expected)
+    for other in (frames, convert(frames, "df-list", "nested_univ", as_scitype="Panel")):
+        np.testing.assert_array_equal(answers(of_panels.fit(other, y), other), expected)
+
+
+def test_rows_of_time_are_refused(of_panels):
+    X, y = make_panel()
+    rows = convert(as_frames(X), "df-list", "pd-multiindex", as_scitype="Panel")
+    if isinstance(of_panels, PanelToTensor):  # it is what converts them
+        np.testing.assert_array_equal(of_panels.fit(rows).transform(rows), X)
+        return
+    with pytest.raises(ValueError, match="leak every series.*X = panel_to_tensor"):
+        of_panels.fit(rows, y)
+    with pytest.raises(ValueError, match="leak every series.*X = panel_to_tensor"):
+        answers(of_panels.fit(X, y), rows)
 
 
 def test_feature_names(transformer):
@@ -461,6 +475,18 @@ def test_tags_tell_of_three_dimensions(estimator):
     assert is_classifier(estimator) == hasattr(estimator, "predict")
     if hasattr(estimator, "transform"):
         assert tags.transformer_tags.preserves_dtype == []
+
+
+def test_what_is_not_offered():
+    """What docs/compatibility.md says there is not."""
+    assert not hasattr(KnockoutTransformer, "partial_fit")
+    assert not any(hasattr(net, "transform") for net in CELLS.values())
+    table = pd.DataFrame(np.ones((3, 4)), columns=list("abcd"))
+    panel = PanelToTensor().fit(table)
+    assert not hasattr(panel, "feature_names_in_")
+    assert panel.get_feature_names_out().tolist() == ["channel0"]
+    with pytest.raises(ValueError, match=r"hidden has shape \(3, 4\).*n_timepoints, n_nodes"):
+        StateDiscretizer().fit(table)
 
 
 def test_repr_is_readable(estimator):

@@ -1,5 +1,6 @@
 """What the README and the examples show works when pasted."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -8,6 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# a test named without a file is in the file named before
+NAMED = re.compile(r"(?:tests/)?([\w/]*\.py)?::(test_\w+)")
 
 
 def run(code, folder):
@@ -45,17 +49,16 @@ def test_readme_names_commands_that_exist():
 
 
 def test_links_between_pages_lead_somewhere():
-    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     headings = {
         page: {
             re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-")
             for line in page.read_text().splitlines()
             if line.startswith("#")
         }
-        for page in pages
+        for page in PAGES
     }
     n_links = 0
-    for page in pages:
+    for page in PAGES:
         for target in re.findall(r"\]\((?!http)([^)]+)\)", page.read_text()):
             path, _, heading = target.partition("#")
             there = (page.parent / path).resolve() if path else page
@@ -63,3 +66,32 @@ def test_links_between_pages_lead_somewhere():
             assert not heading or heading in headings[there], f"{page.name}: {target}"
             n_links += 1
     assert n_links > 5
+
+
+def tests_in(file):
+    tree = ast.parse((ROOT / "tests" / file).read_text())
+    return [node.name for node in tree.body if getattr(node, "name", "").startswith("test_")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_tests_named_on_a_page_are_there(page):
+    text, file = page.read_text(), None
+    for named_file, name in NAMED.findall(text):
+        file = named_file or file
+        assert name in tests_in(file), f"{file}::{name}"
+    for file, word in re.findall(r"pytest tests/([\w/]+\.py) -k (\w+)", text):
+        assert any(word in name for name in tests_in(file)), f"{file} -k {word}"
+
+
+def test_every_row_of_the_compatibility_page_names_its_tests():
+    """The first test of a row names its file, so that a row can be moved."""
+    rows, header = 0, True
+    for line in (ROOT / "docs" / "compatibility.md").read_text().splitlines():
+        if header or not line.startswith("|"):  # the next table begins with its header
+            header = not line.startswith("|")
+        elif not line.startswith("|---"):
+            named = NAMED.findall(line)
+            assert named, line
+            assert named[0][0], line
+            rows += 1
+    assert rows > 50

@@ -343,6 +343,41 @@ def test_halving_search_over_instances_and_over_epochs(data):
     assert found == pytest.approx(np.mean(expected), abs=1e-12)
 
 
+TOOLS = {
+    "net": (small_net(), "lr", [0.01, 0.05], "max_epochs", accuracy_score),
+    "analyzer": (analyzer(), "timepoints", [4, 9], "estimator__max_epochs", relay_score),
+    "knockout": (knockout(), "nodes", [[1], [0, 2, 4]], "estimator__max_epochs", accuracy_score),
+}
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_all_go_through_all_searches_and_curves(name, data):
+    X, y = data
+    estimator, param, values, epochs, metric = TOOLS[name]
+    scoring = "accuracy" if metric is accuracy_score else metric
+    options = {"cv": FOLDS, "scoring": scoring, "error_score": "raise"}
+
+    def score(**params):
+        return by_hand(clone(estimator).set_params(**params), X, y, scorer_of(metric))
+
+    expected = [score(**{param: value}) for value in values]
+    curve = {"param_name": param, "param_range": values}
+    np.testing.assert_allclose(validation_curve(estimator, X, y, **curve, **options)[1], expected)
+    sizes = learning_curve(estimator, X, y, train_sizes=[30, 60], **options)[2]
+    np.testing.assert_allclose(sizes[1], score())
+    assert not np.array_equal(sizes[0], sizes[1])
+    search = RandomizedSearchCV(estimator, {param: values}, n_iter=2, random_state=0, **options)
+    found = search.fit(X, y).cv_results_
+    for tried, mean in zip(found["params"], found["mean_test_score"]):
+        assert mean == pytest.approx(np.mean(expected[values.index(tried[param])]))
+    resource = {"resource": epochs, "min_resources": 2, "max_resources": 4, "factor": 2}
+    halving = HalvingGridSearchCV(estimator, {param: values}, **resource, **options).fit(X, y)
+    assert halving.n_candidates_ == [2, 1]
+    assert halving.cv_results_["params"][-1][epochs] == 4
+    last = np.mean(score(**halving.cv_results_["params"][-1]))
+    assert halving.cv_results_["mean_test_score"][-1] == pytest.approx(last)
+
+
 def test_frozen_nets_go_through_clones_searches_and_workers(data, net):
     X, y = data
     frozen = FrozenEstimator(net)
@@ -468,9 +503,10 @@ def test_validation_curve_of_relays_over_time(data):
     assert found[2].mean() > found[0].mean()  # evidence adds up
 
 
-def test_permutation_importance_of_the_time_steps_of_a_table(table):
+@pytest.mark.parametrize("make", [small_net, knockout])
+def test_permutation_importance_of_the_time_steps_of_a_table(make, table):
     frame, y = table
-    net = small_net().fit(frame, y)
+    net = make().fit(frame, y)
     found = permutation_importance(net, frame, y, n_repeats=3, random_state=0)
     rng = np.random.RandomState(np.random.RandomState(0).randint(np.iinfo(np.int32).max + 1))
     shuffled, order = frame.copy(), np.arange(90)

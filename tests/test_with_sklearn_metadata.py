@@ -8,7 +8,12 @@ import sklearn
 from conftest import cut_short, make_panel
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import AdaBoostClassifier, StackingClassifier, VotingClassifier
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -112,16 +117,22 @@ def test_voting_and_stacking(data):
 
 def test_one_against_the_rest_and_what_takes_no_three_dimensions(data):
     X, y = data
-    found = OneVsRestClassifier(knockout()).fit(X, y).predict_proba(X)
-    each = [knockout().fit(X, y == label).predict_proba(X)[:, 1] for label in np.unique(y)]
-    expected = np.column_stack(each)
-    np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True), rtol=1e-6)
-    with pytest.raises(ValueError, match="dim 3.*OneVsOneClassifier"):  # scikit-learn's limit
-        OneVsOneClassifier(small_net()).fit(X, y)
     table = X[:, 0]
-    pairs = OneVsOneClassifier(small_net()).fit(table, y)
-    assert pairs.score(table, y) > 0.7
-    assert len(pairs.estimators_) == 3
+    for make in (small_net, knockout):
+        found = OneVsRestClassifier(make()).fit(X, y).predict_proba(X)
+        each = [make().fit(X, y == label).predict_proba(X)[:, 1] for label in np.unique(y)]
+        expected = np.column_stack(each)
+        np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True), rtol=1e-6)
+        for around in (OneVsOneClassifier, BaggingClassifier):  # scikit-learn's limit
+            with pytest.raises(ValueError, match=f"dim 3.*{around.__name__}"):
+                around(make()).fit(X, y)
+        pairs = OneVsOneClassifier(make()).fit(table, y)
+        assert pairs.score(table, y) > 0.5
+        assert len(pairs.estimators_) == 3
+        bag = BaggingClassifier(make(), 3, bootstrap=False, random_state=0).fit(table, y)
+        alone = [net.predict_proba(table) for net in bag.estimators_]
+        np.testing.assert_allclose(bag.predict_proba(table), np.mean(alone, axis=0), rtol=1e-6)
+        assert not np.array_equal(alone[0], alone[1])  # each has its own seed
 
 
 def test_thresholds(data):
@@ -251,8 +262,9 @@ def test_weights_are_refused_by_name(data):
             TypeError, match="fit got sample_weight=.*forward.*takes no sample_weight"
         ):
             estimator.fit(X, y, sample_weight=np.ones(90))
-    with pytest.raises(ValueError, match="GRUClassifier doesn't support sample_weight"):
-        AdaBoostClassifier(small_net()).fit(X, y)
+    for estimator in (small_net(), knockout()):
+        with pytest.raises(ValueError, match="doesn't support sample_weight"):
+            AdaBoostClassifier(estimator).fit(X, y)
 
 
 # ---------------------------------------------------------------- what one sees

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import cloudpickle
 import joblib
@@ -121,13 +121,13 @@ def map_problem(quick):
 
 
 def knockout_problem(quick):
-    """A net of 64 nodes; each is held for the last tenth of the time steps."""
+    """A net of 64 nodes; each is held for the last few time steps."""
     n, n_timepoints, n_nodes = (500, 10, 16) if quick else (5000, 200, 64)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n, 1, n_timepoints)).astype(np.float32)
     y = (X[:, 0, -1] > 0).astype(int)
     net = GRUClassifier(module__hidden_size=n_nodes, max_epochs=1, random_state=0)
-    return net.fit(X[:100], y[:100]), X, y, n_timepoints - n_timepoints // 10
+    return net.fit(X[:100], y[:100]), X, y, n_timepoints - n_timepoints // 40 - 1
 
 
 def calls(quick):
@@ -165,37 +165,25 @@ def workers(kind):
 
 
 def _memory():
-    """Return bytes of all processes together, shared pages once, and the own ones of each."""
+    """Return bytes of this process and those it started, pages they share counted once."""
     import psutil
 
-    main = psutil.Process()
-    together, own = 0, {}
+    main, together = psutil.Process(), 0
     for process in (main, *main.children(recursive=True)):
-        try:
-            info = process.memory_full_info()
-        except psutil.Error:  # it has ended
-            continue
-        together += info.pss
-        own[process.pid] = info.uss
-    return together, own
+        with suppress(psutil.Error):  # it has ended
+            together += process.memory_full_info().pss
+    return together
 
 
 def peak_memory(call):
-    """Run a call; return bytes it took above what there was: together, and the most of a worker."""
-    import psutil
-
-    together, own = _memory()
-    highest, most, done = together, 0, threading.Event()
+    """Run a call; return the most bytes there were above what there was before."""
+    before, done = _memory(), threading.Event()
+    seen = [before]
 
     def watch():
-        nonlocal highest, most
         while not done.wait(0.05):
-            now, each = _memory()
-            highest = max(highest, now)
-            gains = [size - own.get(pid, size) for pid, size in each.items() if pid != main]
-            most = max(most, *gains, 0)
+            seen.append(_memory())
 
-    main = psutil.Process().pid
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
@@ -203,7 +191,7 @@ def peak_memory(call):
     finally:
         done.set()
         watcher.join()
-    return highest - together, most
+    return max(seen) - before
 
 
 def _seconds(call):
@@ -219,12 +207,11 @@ def measure(kind, quick):
         for name, call in calls(quick).items():
             call()  # workers start, and import and load what they need
             pairs = []
-            for _ in range(1 if quick else 5):
+            for _ in range(1 if quick else 3):
                 with joblib.parallel_config("sequential"):
                     alone = _seconds(call)
                 pairs.append((alone, _seconds(call)))
-            together, worker = peak_memory(call)
-            found[name] = {"pairs": pairs, "together": together, "worker": worker}
+            found[name] = {"pairs": pairs, "memory": peak_memory(call)}
     print(json.dumps(found))
 
 
@@ -235,43 +222,37 @@ def run(quick):
         command = [sys.executable, "-m", "benchmarks.parallel", kind, "quick" if quick else "full"]
         output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
         measured[kind] = json.loads(output.splitlines()[-1])
-    times, memory, sent = [], [], []
+    times, sent = [], []
     for name, call in calls(quick).items():
         for kind in KINDS:
             found = measured[kind][name]
             ratios = [alone / beside for alone, beside in found["pairs"]]
             middle, low, high = np.median(ratios), min(ratios), max(ratios)
-            times.append([name, kind, f"{middle:.2f}", f"{low:.2f} to {high:.2f}"])
-            memory.append([name, kind, *(f"{found[k] / MIB:.0f}" for k in ("together", "worker"))])
+            memory = f"{found['memory'] / MIB:.0f}"
+            times.append([name, kind, f"{middle:.2f}", f"{low:.2f} to {high:.2f}", memory])
         weighed = weigh(call)
         for kind in ("loky", "dask"):
             tasks, shared = weighed[kind], weighed[f"{kind}_shared"]
             row = [len(tasks), f"{np.mean(tasks) / 1024:.0f}", f"{sum(shared) / MIB:.1f}"]
             sent.append([name, kind, *row])
-    return TEXT.format(
-        times=markdown(["work", "backend", "serial / two workers", "of five pairs"], times),
-        memory=markdown(["work", "backend", "all processes (MiB)", "a worker (MiB)"], memory),
-        sent=markdown(
-            ["work", "backend", "tasks", "KiB per task", "shared, sent once (MiB)"], sent
-        ),
-    )
+    faster = ["work", "backend", "times faster", "in three runs", "memory (MiB)"]
+    header = ["work", "backend", "messages", "KiB each", "shared (MiB)"]
+    return TEXT.format(times=markdown(faster, times), sent=markdown(header, sent))
 
 
 TEXT = """## Workers
 
 A relay map of four concepts, n=5000, 200 time steps, 64 nodes (61 MiB of states), and knockouts of
-each node of a GRU on as large a panel, over the last 20 steps. Two workers, one thread each.
-Time alone over time with workers, median and range, after the workers have started:
+each node of a GRU on as large a panel, over the last six steps, with two workers of one thread each
+that have been started before. Median and range of how many times faster than without workers, in
+pairs of runs; and peak memory above that before the call, all processes together, pages that they
+share counted once:
 
 {times}
 
-Peak memory above that before the call, with workers started: of all processes together, shared
-pages counted once, and the most of one worker that it shares with nobody:
-
-{memory}
-
 What is pickled. loky puts arrays beyond 1 MB into memory maps that workers share; dask sends an
-argument beyond 1 kB once, and workers hand it on among themselves:
+argument beyond 1 kB once, and workers hand it on among themselves. A message holds up to 32 steps
+of a relay map, or 32 knockouts:
 
 {sent}
 """
