@@ -21,8 +21,8 @@ install: $(READY) ## make .venv with the tested set of versions
 study: $(READY) ## train, find relays, knock them out; table here, figures and results in study/
 	$(BIN)/python -m relayestimators study --output study
 
-test: $(READY) ## the test suite
-	$(BIN)/python -m pytest -m "not slow"
+test: $(READY) ## the test suite, on all cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
 test-slow: $(READY) ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

@@ -223,6 +223,15 @@ def _cells_of(states, n_levels, nodes):
 
 
 @njit(cache=True, nogil=True)
+def _take(rows, order, taken):
+    """Fill an array with rows in some order; unsigned numbers, so that none is looked at twice."""
+    for i in range(order.size):
+        row, place = np.uint64(order[i]), np.uint64(i)
+        for k in range(rows.shape[1]):
+            taken[place, k] = rows[row, k]
+
+
+@njit(cache=True, nogil=True)
 def context_averages(problem, contexts):
     """Average what nodes share with A and B given small sets S of other nodes.
 
@@ -251,11 +260,13 @@ def context_averages(problem, contexts):
     base = np.empty(4)
     entropies = np.empty(4)
     correction = 1.0 / (2.0 * np.log(2.0))
+    sorted_planes = np.empty_like(planes)  # once: new memory for every set may cost more than all
     for s in range(contexts.shape[0]):
         cells, n_cells = _cells_of(states, n_levels, contexts[s])
         order = _sort_by_cell(cells, n_cells)
+        _take(planes, order, sorted_planes)
         _count_refined(
-            planes[order],
+            sorted_planes,
             n_nodes,
             cells[order],
             a[order],

@@ -32,7 +32,7 @@ def batches(loader, dataset, **options):
         {"batch_sampler": [[1, 2], [5]]},
         {"batch_size": 4, "collate_fn": lambda rows: (torch.tensor([len(rows)]),)},
     ],
-    ids=str,
+    ids=lambda options: " ".join(options),
 )
 @pytest.mark.parametrize(
     "dataset",

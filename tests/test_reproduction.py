@@ -190,7 +190,9 @@ def results(record):
             for losses in place["knockouts"].values():
                 losses["own"][COMBINED], losses["other"][COMBINED] = 0.5, 0.125
         if not in_depth:
-            net = {k: v for k, v in net.items() if k not in ("history", "knockouts_by", "path")}
+            net = {
+                k: v for k, v in net.items() if k not in ("history", "knockouts_by", "path", "map")
+            }
         nets.append(net)
     settings = {"seeds": 4, "seeds beyond": 2, "quick": True}
     return {"settings": settings, "versions": {"numpy": "2.0"}, "seconds": 1, "nets": nets}

@@ -1,6 +1,7 @@
 """RecurrentClassifier: what every classifier of this package has in common."""
 
 from contextlib import contextmanager
+from threading import Lock
 
 import numpy as np
 import torch
@@ -19,6 +20,9 @@ _DIVERGED = (
     "The network puts out NaN or infinity: its training diverged. Train again with a smaller lr, "
     "or with gradients clipped."
 )
+
+#: Modules at rest: the modes of their parts before, and how many threads are within. And its lock.
+_AT_REST, _MODES = {}, Lock()
 
 
 class RecurrentClassifier(PanelNet):
@@ -358,15 +362,27 @@ class RecurrentClassifier(PanelNet):
 
     @contextmanager
     def _at_rest(self):
-        """Within: no gradients, and the module as in prediction; after: as it was."""
-        modes = [(part, part.training) for part in self.module_.modules()]
-        self.module_.eval()
+        """Within: no gradients, and the module as in prediction; after: as it was.
+
+        Threads may be within at once: the first sets the module to rest, the last sets it back.
+        """
+        module = self.module_
+        with _MODES:
+            modes, inside = _AT_REST.get(module, (None, 0))
+            modes = modes or [(part, part.training) for part in module.modules()]
+            _AT_REST[module] = modes, inside + 1
+            module.eval()
         try:
             with torch.no_grad():
                 yield
         finally:
-            for part, training in modes:
-                part.training = training
+            with _MODES:
+                modes, inside = _AT_REST.pop(module)
+                if inside > 1:
+                    _AT_REST[module] = modes, inside - 1
+                else:
+                    for part, training in modes:
+                        part.training = training
 
     def _answers(self, output):
         """Return logits and probabilities, unless the net has diverged."""

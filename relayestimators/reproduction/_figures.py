@@ -63,13 +63,14 @@ def draw_drift(nets):
 def draw_maps(nets):
     """Return the relay maps of one net of each cell, a row per concept."""
     groups = {cell: nets.group("memory", cell)[0] for cell in CELLS}
-    maps = {cell: np.array(net["places"]["h0"]["map"], float) for cell, net in groups.items()}
+    maps = {cell: np.array(net["map"], float) for cell, net in groups.items()}
     figure, axes = _canvas(3, len(maps), height=2.4)
     for column, (cell, relay_map) in enumerate(maps.items()):
         for concept, ax in enumerate(axes[:, column]):
             highest = max(relay_map[concept].max(), 1e-3)
             RelayMapDisplay(relay_map[concept]).plot(ax=ax, vmax=highest)
             ax.set_title(f"{cell}, seed {groups[cell]['seed']}, bit {concept + 1}")
+            ax.set_xlabel("step of the delay")
     return figure
 
 
@@ -91,6 +92,7 @@ def draw_set_size(nets):
                 means = [mean_over_nets(v).mean for v in np.array(values, float).T]
                 ax.plot(list(map(int, sizes)), means, style, color=COLOURS[cell], label=side)
             ax.set_xscale("log", base=2)
+            ax.set_xticks(list(map(int, sizes)), sizes)
     for ax in axes[-1]:
         ax.set_xlabel("nodes held")
     for ax in axes[:, 0]:

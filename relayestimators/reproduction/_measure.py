@@ -73,6 +73,9 @@ def measure(experiment, *, quick=False, in_depth=False):
         },
     }
     if in_depth:
+        record["map"] = _relay_map(
+            net, *data.find, data.window, concepts=data.concepts, random_state=seed
+        )
         record["history"] = _history(net)
         record["knockouts_by"] = _depends(net, data, seed)
         record["path"] = _mean_path(net, data)
@@ -92,7 +95,6 @@ def _at(net, data, seed, **place):
         for name, width in windows.items()
     }
     return {
-        "map": maps[DEFAULT_METHOD],
         "drift": _drift(net, data, maps, options),
         "knockouts": {
             name: _knocked_out(

@@ -168,7 +168,7 @@ def _knockout_claims(nets, window, minus):
 def _knockout_section(nets):
     """Return the second claim: knockouts of the relays of a concept cost that concept."""
     parts = [
-        "## 2. Are knockouts of relays _specific to their concept?\n\n"
+        "## 2. Are knockouts of relays specific to their concept?\n\n"
         "A quarter of the nodes, those that a ranking puts first for a concept at a time step, are "
         "held at their mean from that step to the end of the series, or for a moment "
         f"({', '.join(f'{task} {width}' for task, width in WIDTHS.items())} steps). Bits of I(A;B) "
@@ -220,12 +220,12 @@ def _depends_section(nets):
         for window, words in WINDOWS.items():
             for what, key in (("by set size", None), ("by discretisation", "all")):
                 for name, gain in _gains(group, window, what, key):
-                    rows.append([cell, words, name, interval(gain, 3), pvalue(gain.pvalue)])
-    head = ["net", "held", "", "own - other", "p"]
+                    rows.append([cell, words, name, interval(gain, 3)])
+    head = ["net", "held", "", "own - other"]
     return (
         "### What it depends on\n\n"
         f"Memory task, hidden states, relays by `{DEFAULT_METHOD}`: sets of other sizes, and "
-        "states cut in other ways (a quarter of the nodes). p is not adjusted here.\n\n"
+        "states cut in other ways (a quarter of the nodes).\n\n"
         f"{table(head, rows)}\n\n![losses by set size](set_size.png)\n"
     )
 

@@ -5,6 +5,7 @@ being the concept value of the true and B of the predicted class; and per concep
 the log-odds of what the net said, which shows effects that change no prediction.
 """
 
+import sys
 import warnings
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from ..relay import concept_values
 
 _CHUNK = 32  # knockouts per task; fixed, so that results do not depend on n_jobs
 _CHUNK_RANDOM = 8  # where every instance has values of its own
+_MAIN_ONLY = ("hidden", "intact")  # trajectories are large, and no business of workers
 _TINY = np.finfo(np.float32).tiny
 
 
@@ -133,7 +135,15 @@ class Ablation:
         halves = [rng.permutation(len(self.y))[:size] for _ in range(n_halves)]
         self.halves = np.array(halves, dtype=np.int64).reshape(n_halves, size)
         self.odds = self._log_odds(self.proba)
-        self.intact = Reading(*(part[None, None] for part in self._read(self.proba)))
+        self.intact = Reading(*(part[None, None] for part in self.read(self.proba)))
+
+    def __getstate__(self):
+        """Return what workers need."""
+        return {name: part for name, part in vars(self).items() if name not in _MAIN_ONLY}
+
+    def __sizeof__(self):
+        """Return bytes, data included: dask sends its workers what is large only once."""
+        return sum(map(sys.getsizeof, self.__getstate__().values()))
 
     @property
     def n_concepts(self):
@@ -181,9 +191,10 @@ class Ablation:
         size = _CHUNK_RANDOM if random else _CHUNK
         tasks = [[runs[i] for i in order[at : at + size]] for at in range(0, len(runs), size)]
         read = []
-        with one_thread(effective_n_jobs(n_jobs) > 1):
+        alone = effective_n_jobs(n_jobs) > 1  # workers, and each in one thread
+        with one_thread(alone):
             results = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
-                delayed(self._run)(task, value, values) for task in tasks
+                delayed(_run)(self, task, value, values, alone) for task in tasks
             )
             with tqdm(total=len(runs), disable=not verbose, desc="knockouts") as bar:
                 for result in results:
@@ -199,16 +210,7 @@ class Ablation:
         ]
         return Reading(*left).lost_from(self.intact)
 
-    def _run(self, runs, value, values):
-        """Knock out and read, for some runs (nodes, start, stop, seed)."""
-        clamps = []
-        for nodes, start, stop, seed in runs:
-            rng = np.random.RandomState(seed)
-            held = draw_values(value, values[..., nodes], rng, len(self.y), same=True)
-            clamps.append(Clamp(nodes, held, start, stop, self.layer, self.state))
-        return [self._read(proba) for proba in self.estimator.knock_out(self.X, clamps).proba]
-
-    def _read(self, proba):
+    def read(self, proba):
         """Return the parts of a Reading, of one run."""
         codes = proba.argmax(axis=1)
         everybody = np.arange(len(codes))[None]
@@ -249,6 +251,18 @@ class Ablation:
         with_it = np.einsum("ik,ikc->ic", proba, same)
         without = np.einsum("ik,ikc->ic", proba, ~same)
         return np.log2(np.maximum(with_it, _TINY)) - np.log2(np.maximum(without, _TINY))
+
+
+def _run(ablation, runs, value, values, alone):
+    """Knock out and read, for some runs (nodes, start, stop, seed); what a worker does."""
+    clamps = []
+    for nodes, start, stop, seed in runs:
+        rng = np.random.RandomState(seed)
+        held = draw_values(value, values[..., nodes], rng, len(ablation.y), same=True)
+        clamps.append(Clamp(nodes, held, start, stop, ablation.layer, ablation.state))
+    with one_thread(alone):
+        proba = ablation.estimator.knock_out(ablation.X, clamps).proba
+    return [ablation.read(part) for part in proba]
 
 
 def of_analyzer(analyzer, concepts, layer, state):

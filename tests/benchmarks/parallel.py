@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 
 import cloudpickle
 import joblib
@@ -130,16 +131,14 @@ def knockout_problem(quick):
     return net.fit(X[:100], y[:100]), X, y, n_timepoints - n_timepoints // 40 - 1
 
 
-def calls(quick):
-    """Return what is timed and weighed, by name."""
+def _map(quick):
     a, b, states = map_problem(quick)
+    return partial(relay_map, a, b, states, random_state=0)
+
+
+def _knockouts(quick):
     net, X, y, start = knockout_problem(quick)
-    return {
-        "relay map": lambda: relay_map(a, b, states, random_state=0),
-        "knockouts": lambda: knockout_importance(
-            net, X, y, start=start, n_repeats=2, random_state=0
-        ),
-    }
+    return partial(knockout_importance, net, X, y, start=start, n_repeats=2, random_state=0)
 
 
 # ---------------------------------------------------------------- time and memory
@@ -202,57 +201,53 @@ def _seconds(call):
 
 def measure(kind, quick):
     """Print times of both ways, in pairs, and memory; in a process of its own, to be read there."""
-    found = {}
+    call, pairs = _map(quick), []
     with workers(kind):
-        for name, call in calls(quick).items():
-            call()  # workers start, and import and load what they need
-            pairs = []
-            for _ in range(1 if quick else 3):
-                with joblib.parallel_config("sequential"):
-                    alone = _seconds(call)
-                pairs.append((alone, _seconds(call)))
-            found[name] = {"pairs": pairs, "memory": peak_memory(call)}
-    print(json.dumps(found))
+        call()  # workers start, and import and load what they need
+        for _ in range(1 if quick else 5):
+            with joblib.parallel_config("sequential"):
+                alone = _seconds(call)
+            pairs.append((alone, _seconds(call)))
+        print(json.dumps({"pairs": pairs, "memory": peak_memory(call)}))
+
+
+def _in_new_process(kind, quick):
+    command = [sys.executable, "-m", "benchmarks.parallel", kind, "quick" if quick else "full"]
+    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return json.loads(output.splitlines()[-1])
 
 
 def run(quick):
     """Return the tables as text."""
-    measured = {}
-    for kind in tqdm(KINDS, desc="backends"):
-        command = [sys.executable, "-m", "benchmarks.parallel", kind, "quick" if quick else "full"]
-        output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-        measured[kind] = json.loads(output.splitlines()[-1])
     times, sent = [], []
-    for name, call in calls(quick).items():
-        for kind in KINDS:
-            found = measured[kind][name]
-            ratios = [alone / beside for alone, beside in found["pairs"]]
-            middle, low, high = np.median(ratios), min(ratios), max(ratios)
-            memory = f"{found['memory'] / MIB:.0f}"
-            times.append([name, kind, f"{middle:.2f}", f"{low:.2f} to {high:.2f}", memory])
+    for kind in tqdm(KINDS, desc="backends"):
+        found = _in_new_process(kind, quick)
+        ratios = [alone / beside for alone, beside in found["pairs"]]
+        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        times.append([kind, f"{np.median(ratios):.2f}", spread, f"{found['memory'] / MIB:.0f}"])
+    for name, call in (("relay map", _map(quick)), ("knockouts", _knockouts(quick))):
         weighed = weigh(call)
         for kind in ("loky", "dask"):
-            tasks, shared = weighed[kind], weighed[f"{kind}_shared"]
-            row = [len(tasks), f"{np.mean(tasks) / 1024:.0f}", f"{sum(shared) / MIB:.1f}"]
-            sent.append([name, kind, *row])
-    faster = ["work", "backend", "times faster", "in three runs", "memory (MiB)"]
+            messages, shared = weighed[kind], weighed[f"{kind}_shared"]
+            each, once = np.mean(messages) / 1024, sum(shared) / MIB
+            sent.append([name, kind, len(messages), f"{each:.0f}", f"{once:.1f}"])
+    faster = ["backend", "times faster", "in five runs", "memory (MiB)"]
     header = ["work", "backend", "messages", "KiB each", "shared (MiB)"]
     return TEXT.format(times=markdown(faster, times), sent=markdown(header, sent))
 
 
 TEXT = """## Workers
 
-A relay map of four concepts, n=5000, 200 time steps, 64 nodes (61 MiB of states), and knockouts of
-each node of a GRU on as large a panel, over the last six steps, with two workers of one thread each
-that have been started before. Median and range of how many times faster than without workers, in
-pairs of runs; and peak memory above that before the call, all processes together, pages that they
-share counted once:
+A relay map of four concepts, n=5000, 200 time steps, 64 nodes (61 MiB of states), with two workers
+of one thread each that have been started before. Median and range of how many times faster it is
+than without workers, in pairs of runs; and peak memory above that before the call, all processes
+together, pages that they share counted once. dask's scheduler works on the same cores:
 
 {times}
 
-What is pickled. loky puts arrays beyond 1 MB into memory maps that workers share; dask sends an
-argument beyond 1 kB once, and workers hand it on among themselves. A message holds up to 32 steps
-of a relay map, or 32 knockouts:
+What is pickled, for that map and for knockouts of each node of a GRU on as large a panel. loky puts
+arrays beyond 1 MB into memory maps that workers share; dask sends an argument beyond 1 kB once, and
+workers hand it on among themselves. A message holds up to 32 steps of a relay map, or 32 knockouts:
 
 {sent}
 """
