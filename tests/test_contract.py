@@ -40,6 +40,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::relayestimators.CoverageWarning
 SKIPPED = {"check_array_api_input"}
 
 
+SLOW = pytest.mark.slow
+
+
 def assert_clean(estimator):
     results = checks.check_estimator(estimator, on_fail=None)
     failed = [r for r in results if r["status"] != "passed" and r["check_name"] not in SKIPPED]
@@ -48,7 +51,7 @@ def assert_clean(estimator):
 
 
 @pytest.mark.filterwarnings("ignore")  # the checks themselves warn
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", ["gru", *(pytest.param(c, marks=SLOW) for c in ("rnn", "lstm"))])
 def test_check_estimator_on_classifiers(cell):
     assert_clean(CELLS[cell](max_epochs=40))
 

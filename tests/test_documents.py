@@ -36,7 +36,12 @@ def test_readme_example(tmp_path):
     assert float(intact) > float(without) > 0.3
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
+def _example(path):
+    marks = [pytest.mark.slow] if path.stem == "relay_search" else []
+    return pytest.param(path, marks=marks, id=path.stem)
+
+
+@pytest.mark.parametrize("path", map(_example, sorted((ROOT / "examples").glob("*.py"))))
 def test_examples(path, tmp_path):
     assert run(path.read_text(), tmp_path)
 
@@ -68,7 +73,7 @@ def test_links_between_pages_lead_somewhere():
     assert n_links > 5
 
 
-def tests_in(file):
+def _tests_in(file):
     tree = ast.parse((ROOT / "tests" / file).read_text())
     return [node.name for node in tree.body if getattr(node, "name", "").startswith("test_")]
 
@@ -78,9 +83,9 @@ def test_tests_named_on_a_page_are_there(page):
     text, file = page.read_text(), None
     for named_file, name in NAMED.findall(text):
         file = named_file or file
-        assert name in tests_in(file), f"{file}::{name}"
+        assert name in _tests_in(file), f"{file}::{name}"
     for file, word in re.findall(r"pytest tests/([\w/]+\.py) -k (\w+)", text):
-        assert any(word in name for name in tests_in(file)), f"{file} -k {word}"
+        assert any(word in name for name in _tests_in(file)), f"{file} -k {word}"
 
 
 def test_every_row_of_the_compatibility_page_names_its_tests():
