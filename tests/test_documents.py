@@ -41,7 +41,7 @@ def _example(path):
     return pytest.param(path, marks=marks, id=path.stem)
 
 
-@pytest.mark.parametrize("path", map(_example, sorted((ROOT / "examples").glob("*.py"))))
+@pytest.mark.parametrize("path", [_example(path) for path in sorted(ROOT.glob("examples/*.py"))])
 def test_examples(path, tmp_path):
     assert run(path.read_text(), tmp_path)
 
