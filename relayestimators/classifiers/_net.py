@@ -420,6 +420,13 @@ class PanelNet(NeuralNetClassifier):
         X = X if is_skorch_data(X) else self._check_X(X)
         yield from super().forward_iter(X, training=training, device=device)
 
+    def _set_training(self, training=True):
+        """Set the mode of all modules, as skorch does before every batch, if any has another."""
+        wholes = (getattr(self, f"{name}_") for name in self._modules + self._criteria)
+        modules = (whole for whole in wholes if isinstance(whole, torch.nn.Module))
+        if any(part.training != training for whole in modules for part in whole.modules()):
+            super()._set_training(training)
+
     @contextmanager
     def _training(self, *, restart):
         """Within skorch's training: coded labels, and a random generator of our own."""
