@@ -10,14 +10,12 @@ from pathlib import Path
 import torch
 
 from ._validation import check_integer
-from .classifiers import GRUClassifier, LSTMClassifier, RNNClassifier
+from .classifiers import CELLS
 from .panels import load_panel
 from .relay import DEFAULT_METHOD, METHODS
 from .report import study_table, write_study
 from .reproduction import reproduce, write_findings
 from .studies import relay_study
-
-CELLS = {"RNN": RNNClassifier, "GRU": GRUClassifier, "LSTM": LSTMClassifier}
 
 
 def parser():

@@ -1,4 +1,4 @@
-"""What the tools around a classifier have in common, as scikit-learn sees them.
+"""What estimators of this package have in common, as scikit-learn sees them.
 
 Floor 0: numpy and scikit-learn only.
 """
@@ -8,6 +8,24 @@ from sklearn import get_config
 from sklearn.base import clone
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import _check_feature_names_in
+
+
+class ArraysOut:
+    """Mixin of transformers whose output has three dimensions, so that no table can hold it."""
+
+    def set_output(self, *, transform=None):
+        """Do nothing: the output stays an array, whatever container the next steps put out.
+
+        Parameters
+        ----------
+        transform : str, optional
+            Ignored.
+
+        Returns
+        -------
+        self : estimator instance
+        """
+        return self
 
 
 class AroundClassifier:

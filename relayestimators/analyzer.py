@@ -21,6 +21,7 @@ from ._validation import (
     check_timepoints,
 )
 from .discretization import StateDiscretizer, check_discretization
+from .information import mutual_information
 from .relay import (
     DEFAULT_METHOD,
     MIN_COVERAGE,
@@ -111,6 +112,9 @@ class RelayAnalyzer(AroundClassifier, TransformerMixin, BaseEstimator):
         Instances that have each of them.
     error_rate_ : float
         Share of the instances the net gets wrong.
+    information_ : ndarray of shape (n_concepts,)
+        Bits: I(A;B), all that the predictions say of each concept, and so the most there is to
+        relay.
     in_sample_ : bool
         True if the net was trained in this fit, and so on the very data analysed. Of a frozen net
         it cannot be known; it counts as False.
@@ -241,9 +245,10 @@ class RelayAnalyzer(AroundClassifier, TransformerMixin, BaseEstimator):
         n_relays = None if auto else check_size(self.n_relays, hidden.shape[2], name="n_relays")
         discretizer = StateDiscretizer(self.n_states, strategy=self.strategy)
         predicted = estimator.predict(X)
+        truth, said = (concept_values(labels, classes, concepts) for labels in (y, predicted))
         result = relay_map(
-            concept_values(y, classes, concepts),
-            concept_values(predicted, classes, concepts),
+            truth,
+            said,
             discretizer.fit_transform(hidden[:, timepoints]),
             method=self.method,
             n_permutations=n_permutations,
@@ -257,6 +262,8 @@ class RelayAnalyzer(AroundClassifier, TransformerMixin, BaseEstimator):
         self.estimator_, self.discretizer_ = estimator, discretizer
         self.classes_, self.concepts_, self.timepoints_ = classes, concepts, timepoints
         self.error_rate_ = float(np.mean(predicted != y))
+        shared = [mutual_information(a, b) for a, b in zip(truth.T, said.T, strict=True)]
+        self.information_ = np.maximum(shared, 0.0)  # rounding
         self.in_sample_ = not isinstance(self.estimator, FrozenEstimator)
         self._keep(result)
         self.layer_, self.state_ = self.layer, self.state

@@ -19,12 +19,10 @@ from torch import nn
 
 from ._validation import check_integer, check_recurrent
 from .analyzer import RelayAnalyzer
-from .drift import localisation
-from .information import mutual_information
+from .drift import mean_localisation, mean_strength
 from .relay import (
     DEFAULT_METHOD,
     CoverageWarning,
-    concept_values,
     unreliable_share,
     warn_if_uncovered,
 )
@@ -220,8 +218,8 @@ class RelayHistory(Callback):
         done = len(net.history) - 1  # skorch has begun the row of this epoch
         # skorch initialises callbacks also when a parameter of any is set, so it is the history
         # that tells whether this training goes on
-        kept = [checkpoint for checkpoint in self._checkpoints_ if 0 < done >= checkpoint.epochs_]
-        self._checkpoints_ = kept
+        kept = [checkpoint for checkpoint in self._checkpoints_ if checkpoint.epochs_ <= done]
+        self._checkpoints_ = kept = kept if done else []
         self._begun_ = done + 1
         self._datasets_ = dataset_train, dataset_valid
         if not kept:
@@ -318,14 +316,11 @@ class RelayHistory(Callback):
             setattr(self, name, getattr(analyzer, name))
         if unreliable_share(analyzer.coverage_):
             self._once("coverage", warn_if_uncovered, analyzer.coverage_)
-        codes = (y, net.predict(X))
-        truth, said = (concept_values(c, net.classes_, analyzer.concepts_) for c in codes)
-        information = [mutual_information(a, b) for a, b in zip(truth.T, said.T, strict=True)]
         return Bunch(
             maps_=analyzer.relay_map_,
             coverage_=analyzer.coverage_,
             accuracy_=np.float64(1 - analyzer.error_rate_),
-            information_=np.maximum(information, 0.0),  # rounding
+            information_=analyzer.information_,
         )
 
     def _once(self, what, warn, *args):
@@ -351,22 +346,8 @@ class RelayHistory(Callback):
 
     def _record(self, net, found):
         """Write one checkpoint, or that there is none, into the history of the net."""
-        scores = (None, None) if found is None else _scores(found.maps_)
-        for column, score in zip(("score", "localisation"), scores, strict=True):
-            net.history.record(f"{self.name}_{column}", score)
-
-
-def _scores(relay_map):
-    """Return what the scorers say: bits of the strongest node, and how localised relays are."""
-    total = np.maximum(relay_map, 0.0).sum(axis=2)
-    known = ~np.isnan(total)
-    if not known.any():
-        return np.nan, np.nan
-    score = float(relay_map.max(axis=2)[known].mean())
-    if not total[known].any():
-        return score, 0.0
-    shown = np.nan_to_num(localisation(relay_map))[known]  # NaN where nothing is relayed
-    return score, float(np.average(shown, weights=total[known]))
+        for column, score in (("score", mean_strength), ("localisation", mean_localisation)):
+            net.history.record(f"{self.name}_{column}", found and score(found.maps_))
 
 
 @contextmanager

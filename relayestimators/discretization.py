@@ -9,12 +9,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted
 
+from ._inner import ArraysOut
 from ._validation import NO_STATE, check_choice, check_integer
 
 STRATEGIES = ("quantile", "kmeans", "sign")
 
 
-class StateDiscretizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class StateDiscretizer(ArraysOut, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Cut the activation of every hidden node into a few states.
 
     Parameters
@@ -132,20 +133,6 @@ class StateDiscretizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         """
         check_is_fitted(self)
         return np.array([f"node{node}" for node in range(self.n_features_in_)], dtype=object)
-
-    def set_output(self, *, transform=None):
-        """Do nothing: states stay a three-dimensional array, whatever the next steps put out.
-
-        Parameters
-        ----------
-        transform : str, optional
-            Ignored.
-
-        Returns
-        -------
-        self : StateDiscretizer
-        """
-        return self
 
     def __sklearn_tags__(self):
         """Say that three-dimensional input with NaN at the end is expected."""

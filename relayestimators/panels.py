@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ._inner import ArraysOut
 from ._validation import check_panel
 
 MULTIINDEX_ADVICE = (
@@ -205,7 +206,7 @@ def _stack(frames):
     return panel
 
 
-class PanelToTensor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class PanelToTensor(ArraysOut, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Transformer face of :func:`panel_to_tensor`, for the front of a Pipeline.
 
     Attributes
@@ -284,20 +285,6 @@ class PanelToTensor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         """
         check_is_fitted(self)
         return np.array([f"channel{k}" for k in range(self.n_channels_in_)], dtype=object)
-
-    def set_output(self, *, transform=None):
-        """Do nothing: a panel stays an array, whatever container the next steps put out.
-
-        Parameters
-        ----------
-        transform : str, optional
-            Ignored.
-
-        Returns
-        -------
-        self : PanelToTensor
-        """
-        return self
 
     def __sklearn_tags__(self):
         """Say that panels are expected."""

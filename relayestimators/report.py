@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ._text import plain
 from .displays import KnockoutDisplay, RelayMapDisplay
 
 _PACKAGES = ("relayestimators", "numpy", "scikit-learn", "torch", "skorch", "sktime", "numba")
@@ -140,7 +141,7 @@ def write_study(results, folder, *, settings):
         "versions": {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES},
         "results": {name: _as_json(result) for name, result in results.items()},
     }
-    paths["results.json"].write_text(json.dumps(document, indent=1, default=_plain) + "\n")
+    paths["results.json"].write_text(json.dumps(plain(document), indent=1) + "\n")
     _write_csv(paths["relay_map.csv"], _MAP_COLUMNS, _map_rows(results))
     _write_csv(paths["knockouts.csv"], _KNOCKOUT_COLUMNS, _knockout_rows(results))
     _draw_maps(results, paths["relay_maps.png"])
@@ -154,17 +155,6 @@ def _as_json(result):
     fields["knockout_timepoints"] = result.timepoints
     fitted = ("classes_", "concepts_", "timepoints_", "ranking_", "relay_map_", "coverage_")
     return fields | {name.rstrip("_"): getattr(analyzer, name) for name in fitted}
-
-
-def _plain(value):
-    """Turn what json does not know into what it does; NaN has no place in JSON and becomes null."""
-    if isinstance(value, np.ndarray):
-        if value.dtype.kind == "f" and np.isnan(value).any():
-            return np.where(np.isnan(value), None, value.astype(object)).tolist()
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
-    return str(value)
 
 
 _MAP_COLUMNS = ("net", "class", "timepoint", "node", "relay_information_bits", "coverage")

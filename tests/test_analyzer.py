@@ -9,6 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
 from relayestimators import CoverageWarning, RelayAnalyzer, RNNClassifier, relay_map
+from relayestimators.information import mutual_information
 from relayestimators.relay import METHODS, concept_values
 
 
@@ -71,6 +72,9 @@ def test_fitted_attributes(fitted):
     assert analyzer.classes_.tolist() == ["high", "low", "mid"]
     assert analyzer.n_features_in_ == 2
     assert not analyzer.in_sample_
+    said = fitted.predict(X)
+    bits = [mutual_information(y == k, said == k) for k in analyzer.classes_]
+    np.testing.assert_allclose(analyzer.information_, bits, atol=1e-12)
 
 
 def test_the_map_is_relay_map_of_the_discretised_states(fitted):

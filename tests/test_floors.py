@@ -13,6 +13,7 @@ PACKAGE = Path(relayestimators.__file__).parent
 
 FLOORS = {
     "_inner": 0,
+    "_text": 0,
     "_validation": 0,
     "information": 0,
     "counting": 0,

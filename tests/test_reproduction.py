@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
+from relayestimators._text import markdown, plain
 from relayestimators.reproduction import _run, reproduce, write_findings
 from relayestimators.reproduction._measure import COMBINED, PUBLISHED
 from relayestimators.reproduction._nets import Nets, figures
 from relayestimators.reproduction._plan import BEYOND, PAPER, TASKS, Experiment
-from relayestimators.reproduction._run import plain
 from relayestimators.reproduction._statistics import (
     Estimate,
     adjusted,
@@ -142,6 +142,19 @@ def test_plain_is_json_and_comes_back():
     assert told["3"] == [4, True, "x"]
 
 
+@pytest.mark.parametrize(("value", "digits", "told"), [(1 / 3, 3, 0.333), (1 / 3, 17, 1 / 3)])
+def test_plain_keeps_the_digits_asked_for(value, digits, told):
+    assert plain([value], digits=digits) == [told]
+
+
+def test_markdown_is_a_table():
+    assert markdown(["a", "b"], [[1, "x"]]).splitlines() == [
+        "| a | b |",
+        "| --- | --- |",
+        "| 1 | x |",
+    ]
+
+
 # ---------------------------------------------------------------- one net, and the page
 
 
@@ -183,12 +196,13 @@ def results(record):
             places |= {f"{state}{layer}": copy.deepcopy(places[f"{state}0"]) for state in "hc"}
         if experiment.cell != "LSTM":
             net["places"] = places = {k: v for k, v in places.items() if k[0] == "h"}
-        for place in places.values():
+        for where, place in places.items():
             base = 0.3 if experiment.cell == "RNN" else 0.9
             drift = place["drift"]["throughput"]
             drift["similarity"][1] = base + 0.01 * rng.random()
             for losses in place["knockouts"].values():
-                losses["own"][COMBINED], losses["other"][COMBINED] = 0.5, 0.125
+                own = 0.5 if where[0] == "h" else 0.75
+                losses["own"][COMBINED], losses["other"][COMBINED] = own, own - 0.375
         if not in_depth:
             net = {
                 k: v for k, v in net.items() if k not in ("history", "knockouts_by", "path", "map")
@@ -214,6 +228,10 @@ def test_the_page_says_what_is_in_the_file(results, tmp_path):
     assert re.search(r"\| GRU - RNN \| 0\.[56]\d \[0\.[56]\d, 0\.[56]\d\] \| 1\.00 \|", row)
     assert f"`{COMBINED}` | 0.500 / 0.125 /" in page
     assert "0.375 [0.375, 0.375]" in page  # own less other
+    cells = page.split("### Memory cells")[1].split("###")[0]
+    assert "| memory | 0.500 [0.500, 0.500] | 0.750 [0.750, 0.750] | 0.250 [" in cells
+    rankings = page.split("### Rankings")[1]
+    assert re.search(r"\| to the end \| memory \|.* 0\.375 \[0\.375, 0\.375\] \|", rankings)
     assert "not tested" not in page.split("## Nets")[0]
     drawn = set(re.findall(r"\]\((\w+\.png)\)", page))
     assert drawn == {path.name for path in paths[1:]}

@@ -9,4 +9,14 @@ from ._cells import GRUClassifier, LSTMClassifier, RNNClassifier
 from ._loader import BatchLoader
 from ._recurrent import RecurrentClassifier
 
-__all__ = ["BatchLoader", "GRUClassifier", "LSTMClassifier", "RNNClassifier", "RecurrentClassifier"]
+#: The classifiers by their cell.
+CELLS = {"RNN": RNNClassifier, "GRU": GRUClassifier, "LSTM": LSTMClassifier}
+
+__all__ = [
+    "BatchLoader",
+    "CELLS",
+    "GRUClassifier",
+    "LSTMClassifier",
+    "RNNClassifier",
+    "RecurrentClassifier",
+]

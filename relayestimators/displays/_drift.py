@@ -131,7 +131,7 @@ class DriftDisplay:
         Parameters
         ----------
         maps : sequence of array-like of shape (n_concepts, n_timepoints, n_nodes)
-            One relay map per net, two at least, in bits.
+            One relay map per net, in bits. One net has no interval.
         others : sequence of array-like of the same shapes, optional
             A second map of each net from other instances, to correct for errors of estimation.
         what : {"similarity", "stability", "drift"}, default="similarity"

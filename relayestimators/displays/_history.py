@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._validation import check_integer
-from ..drift import chance_similarity, relay_similarity
+from ..drift import chance_similarity, mean_of_known, relay_similarity
 from ._axes import COLOURS, pyplot_for
 
 
@@ -119,7 +119,7 @@ class RelayHistoryDisplay:
         last = np.broadcast_to(relays[-1], relays.shape)
         display = cls(
             epochs,
-            _mean_over_time(relays),
+            mean_of_known(relays, axis=1),
             relay_similarity(relays, last, lags=0)[:, 0],
             chance=chance_similarity(relays, last, lags=0)[:, 0],
             accuracy=accuracy,
@@ -185,11 +185,3 @@ class RelayHistoryDisplay:
             )
         names = ["similarity"] if self.accuracy is None else ["similarity", "accuracy"]
         ax.set(ylabel=", ".join(names), ylim=(-0.03, 1.03))
-
-
-def _mean_over_time(relays):
-    """Return the mean over known time steps; NaN without a warning where a checkpoint has none."""
-    known = ~np.isnan(relays)
-    count = known.sum(axis=1)
-    total = np.where(known, relays, 0.0).sum(axis=1)
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)

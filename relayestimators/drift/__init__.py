@@ -7,7 +7,14 @@ nothing is relayed has no shares, is NaN, and is left out of averages.
 """
 
 from ._lifetime import half_life, relay_lifetime
-from ._shares import localisation, participation, transport_distance
+from ._shares import (
+    localisation,
+    mean_localisation,
+    mean_of_known,
+    mean_strength,
+    participation,
+    transport_distance,
+)
 from ._similarity import chance_similarity, relay_similarity, similarity_test
 from ._summary import drift_summary
 
@@ -16,6 +23,9 @@ __all__ = [
     "drift_summary",
     "half_life",
     "localisation",
+    "mean_localisation",
+    "mean_of_known",
+    "mean_strength",
     "participation",
     "relay_lifetime",
     "relay_similarity",

@@ -132,6 +132,47 @@ def participation(relay_map):
     return 1.0 / (shares_of(relay_map) ** 2).sum(axis=-1)
 
 
+def mean_strength(relay_map):
+    """Return the bits of the strongest node, mean over concepts and time steps.
+
+    Parameters
+    ----------
+    relay_map : ndarray of shape (n_concepts, n_timepoints, n_nodes)
+        Relay information in bits; NaN at time steps that are not known.
+
+    Returns
+    -------
+    float
+        NaN if none is known.
+    """
+    return float(mean_of_known(relay_map.max(axis=2).ravel()))
+
+
+def mean_localisation(relay_map, counted=None):
+    """Return the localisation, mean over concepts and time steps weighted by what they relay.
+
+    Parameters
+    ----------
+    relay_map : ndarray of shape (n_concepts, n_timepoints, n_nodes)
+        Relay information in bits; NaN at time steps that are not known.
+    counted : ndarray of shape (n_concepts, n_timepoints), bool, optional
+        Those that count; all by default.
+
+    Returns
+    -------
+    float
+        0 if nothing that counts is relayed, NaN if nothing is known.
+    """
+    if np.isnan(relay_map).all():
+        return np.nan
+    weights = np.nan_to_num(positive_part(relay_map).sum(axis=2))
+    if counted is not None:
+        weights = weights * counted
+    if not weights.any():
+        return 0.0
+    return float(np.average(np.nan_to_num(localisation(relay_map)), weights=weights))
+
+
 def transport_distance(first, second, *, cost=None):
     """How far shares of relay information have to be moved to turn one map into the other.
 

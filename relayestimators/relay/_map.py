@@ -8,7 +8,14 @@ from scipy.stats import false_discovery_control
 from sklearn.utils import Bunch, check_random_state
 from tqdm.auto import tqdm
 
-from .._validation import NO_STATE, check_choice, check_codes, check_integer, check_states
+from .._validation import (
+    NO_STATE,
+    check_alpha,
+    check_choice,
+    check_codes,
+    check_integer,
+    check_states,
+)
 from ._definition import MIN_COVERAGE, check_problem
 from ._methods import DEFAULT_METHOD, METHODS, TESTABLE, make_plan
 from ._resampling import (
@@ -270,8 +277,7 @@ def check_map_options(method, n_permutations, n_resamples, alpha):
             f"{', '.join(map(repr, TESTABLE))} only: permuting A or B also takes away I(A;B), "
             "which is part of the other scores, so that noise would look like relays."
         )
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha={alpha!r}; expected a number between 0 and 1.")
+    check_alpha(alpha)
 
 
 def _dispatch(n_jobs, n_tasks):

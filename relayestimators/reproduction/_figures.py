@@ -2,11 +2,22 @@
 
 import numpy as np
 
-from ..displays import RelayMapDisplay
+from ..classifiers import CELLS
+from ..displays import DriftDisplay, RelayMapDisplay, StateSpaceDisplay
 from ..relay import DEFAULT_METHOD
-from ._beyond import FOLLOWED, followed
+from ._beyond import (
+    COURSE,
+    FOLLOWED,
+    RANKINGS,
+    TWO_CLASSES,
+    by_layer,
+    course,
+    followed,
+    own_of_lstm,
+    specificity,
+)
 from ._nets import figures
-from ._plan import BEYOND, CELLS, TASKS, WINDOWS
+from ._plan import BEYOND, TASKS, WINDOWS
 from ._statistics import mean_over_nets
 
 COLOURS = {"RNN": "#d55e00", "GRU": "#0072b2", "LSTM": "#009e73"}
@@ -20,43 +31,56 @@ def _canvas(n_rows, n_columns, width=3.2, height=2.8, **options):
     return figure, figure.subplots(n_rows, n_columns, squeeze=False, **options)
 
 
-def _band(ax, x, values, label, **options):
-    """Draw the mean over nets, and its 95 % interval, of values (n_nets, n_points)."""
-    if not len(values):
-        return
-    estimates = [mean_over_nets(column) for column in values.T]
-    mean, low, high = (np.array([e[i] for e in estimates]) for i in (0, 1, 2))
-    ax.plot(x, mean, color=COLOURS[label.split(",")[0]], label=label, **options)
-    ax.fill_between(x, low, high, color=COLOURS[label.split(",")[0]], alpha=0.15, linewidth=0)
+def over_nets(columns):
+    """Return means over nets, and the ends of their intervals, of one array of nets per point."""
+    return np.transpose([mean_over_nets(column)[:3] for column in columns])
 
 
-def _legend(ax):
-    handles, labels = ax.get_legend_handles_labels()
+def _draw_points(ax, x, columns, label, colour, **options):
+    """Draw means over nets with their intervals, of one array of nets per point."""
+    mean, low, high = over_nets(columns)
+    ends = np.nan_to_num([mean - low, high - mean])
+    look = {"color": colour, "marker": "o", "markersize": 4, "capsize": 2, **options}
+    ax.errorbar(x, mean, yerr=ends, label=label, **look)
+
+
+def _draw_by_task(ax, tasks, series, colours):
+    """Draw means over nets of each task, {label: one array of nets per task} side by side."""
+    for i, (label, columns) in enumerate(series.items()):
+        x = np.arange(len(tasks)) + 0.12 * (i - (len(series) - 1) / 2)
+        _draw_points(ax, x, columns, label, colours[i], linestyle="none")
+    ax.axhline(0, color="0.8", zorder=0)
+    ax.set_xticks(range(len(tasks)), tasks)
+
+
+def _legend(figure, title=None):
+    """Put the names of the first axes beside all of them."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
     if handles:
-        ax.legend(handles, labels, frameon=False)
+        figure.legend(handles, labels, loc="outside right center", title=title, frameon=False)
 
 
 def draw_drift(nets):
     """Return similarity by lag, above, and stability by lag, below."""
     figure, axes = _canvas(2, len(TASKS), sharey="row")
-    paths = {
-        f"similarity, {DEFAULT_METHOD}": (DEFAULT_METHOD, "similarity"),
-        "stability": ("stability",),
-    }
+    paths = {"similarity": (DEFAULT_METHOD, "similarity"), "stability": ("stability",)}
     for column, task in enumerate(TASKS):
-        for row, (name, path) in enumerate(paths.items()):
-            ax = axes[row, column]
+        for ax, (what, path) in zip(axes[:, column], paths.items(), strict=True):
             for cell in CELLS:
                 values = figures(nets.group(task, cell), "drift", *path)
-                if values.ndim == 2:
-                    _band(ax, np.arange(values.shape[1]), values, cell)
+                if not len(values):
+                    continue
+                mean, *ends = over_nets(values.T)
+                display = DriftDisplay(
+                    range(len(mean)), mean, confidence_interval=ends, what=what, label=cell
+                )
+                display.plot(ax, legend=False, color=COLOURS[cell])
             ax.axhline(0, color="0.8", zorder=0)
-            ax.set_ylim(-0.1, 1.1)
-            if column == 0:
-                ax.set_ylabel(name)
         axes[0, column].set_title(task)
-        axes[1, column].set_xlabel("lag (time steps)")
-    _legend(axes[0, 0])
+        axes[0, column].set_xlabel("")
+    for ax in axes[:, 1:].flat:
+        ax.set_ylabel("")
+    _legend(figure)
     return figure
 
 
@@ -97,7 +121,7 @@ def draw_set_size(nets):
         ax.set_xlabel("nodes held")
     for ax in axes[:, 0]:
         ax.set_ylabel("I(A;B) lost (bits)")
-    _legend(axes[0, 0])
+    _legend(figure)
     return figure
 
 
@@ -107,23 +131,21 @@ def _loss(part, side):
 
 def draw_states(nets):
     """Return mean trajectories of the classes in one net of each cell."""
-    figure, axes = _canvas(1, len(CELLS), width=3.6, height=3.4)
+    figure, axes = _canvas(1, len(CELLS), width=4.4, height=4.0)
     for ax, cell in zip(axes[0], CELLS, strict=True):
         net = nets.group("memory", cell)[0]
-        path = net["path"]
-        means = np.array(path["means"], float)
-        for label, way in zip(path["classes"], means, strict=True):
-            line = ax.plot(way[:, 0], way[:, 1], marker=".", linewidth=1, label=str(label))
-            ax.plot(*way[-1, :2], "s", color=line[0].get_color())
+        path, n_steps = net["path"], len(net["map"][0])
+        means = np.array(path["means"], float)[..., :2]
+        recall = means.shape[1] - 1
+        StateSpaceDisplay(
+            means,
+            class_means=means,
+            classes=path["classes"],
+            explained_variance_ratio=path["explained"][:2],
+            window=(recall - n_steps, recall),
+        ).plot(ax, n_single=0, legend=False)
         ax.set_title(f"{cell}, seed {net['seed']}")
-        for axis, share in zip("xy", path["explained"], strict=False):
-            ax.set(**{f"{axis}label": f"PC {'xy'.index(axis) + 1} ({share:.0%} of the variance)"})
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(),
-        loc="outside right center",
-        title="class (■ recall)",
-        frameon=False,
-    )
+    _legend(figure, title="class")
     return figure
 
 
@@ -134,41 +156,69 @@ def draw_question(nets, question):
         for cell in CELLS:
             groups = [nets.group("memory", cell, level) for level in question.levels.values()]
             seeds = min(map(len, groups))
-            estimates = [mean_over_nets(followed(group[:seeds], path)) for group in groups]
-            mean, low, high = (np.array([e[i] for e in estimates]) for i in (0, 1, 2))
-            ax.errorbar(
-                np.arange(len(mean)),
-                mean,
-                yerr=np.nan_to_num([mean - low, high - mean]),
-                color=COLOURS[cell],
-                label=cell,
-                marker="o",
-                markersize=4,
-                capsize=2,
-            )
+            columns = [followed(group[:seeds], path) for group in groups]
+            _draw_points(ax, range(len(columns)), columns, cell, COLOURS[cell])
         ax.set_xticks(range(len(question.levels)), list(question.levels))
         ax.set_xlabel(question.varies)
         ax.set_title(column)
-    _legend(axes[0, 0])
+    _legend(figure)
+    return figure
+
+
+def draw_layers(nets):
+    """Return what is followed, layer by layer of the deepest nets."""
+    names = [name for name in FOLLOWED if name != "accuracy"]
+    figure, axes = _canvas(1, len(names), width=2.8)
+    for ax, name in zip(axes[0], names, strict=True):
+        for cell in CELLS:
+            columns = by_layer(nets, cell, name)
+            _draw_points(ax, range(1, 1 + len(columns)), columns, cell, COLOURS[cell])
+        ax.set_xticks(range(1, 1 + len(columns)))
+        ax.set_xlabel("layer, from the input")
+        ax.set_title(name)
+    _legend(figure)
     return figure
 
 
 def draw_training(nets):
     """Return how relays form during training."""
-    names = {
-        "accuracy": "accuracy",
-        "similarity": "similarity at lag 1",
-        "final": "similarity to the trained net",
-    }
-    figure, axes = _canvas(1, len(names), sharey=True)
-    for ax, (key, title) in zip(axes[0], names.items(), strict=True):
+    figure, axes = _canvas(1, len(COURSE), sharey=True)
+    for ax, (name, title) in zip(axes[0], COURSE.items(), strict=True):
         for cell in CELLS:
-            group = [net["history"] for net in nets.group("memory", cell) if "history" in net]
-            values = np.array([history[key] for history in group], float)
-            _band(ax, group[0]["epochs"], values, cell)
+            epochs, columns = course(nets, cell, name)
+            _draw_points(ax, epochs, columns, cell, COLOURS[cell])
         ax.set_title(title)
         ax.set_xlabel("epochs trained")
-    _legend(axes[0, 0])
+    _legend(figure)
+    return figure
+
+
+def draw_memory_cells(nets):
+    """Return what is lost with hidden states and with memory cells held for a moment."""
+    figure, axes = _canvas(1, 1, width=8.5)
+    names = {"h": "hidden states", "c": "memory cells"}
+    series = {
+        name: [own_of_lstm(nets, task, state) for task in TASKS] for state, name in names.items()
+    }
+    _draw_by_task(axes[0, 0], list(TASKS), series, ("0.6", COLOURS["LSTM"]))
+    axes[0, 0].set_ylabel("own I(A;B) lost (bits)")
+    _legend(figure)
+    return figure
+
+
+def draw_rankings(nets):
+    """Return how specific the rankings are, one after the other."""
+    figure, axes = _canvas(1, len(WINDOWS), width=7.0, sharey=True)
+    tasks = [task for task in TASKS if task != TWO_CLASSES]
+    for ax, (window, words) in zip(axes[0], WINDOWS.items(), strict=True):
+        series = {
+            ranking: [specificity(nets, task, ranking, window) for task in tasks]
+            for ranking in RANKINGS
+        }
+        _draw_by_task(ax, tasks, series, ("0.6", "#cc79a7", "#56b4e9"))
+        ax.set_title(f"held {words}")
+    axes[0, 0].set_ylabel("own - other (bits)")
+    _legend(figure)
     return figure
 
 
@@ -185,4 +235,7 @@ def all_figures(nets):
     yield "states.png", draw_states(nets)
     for name, question in BEYOND.items():
         yield f"{name}.png", draw_question(nets, question)
+    yield "layers.png", draw_layers(nets)
     yield "training.png", draw_training(nets)
+    yield "memory_cells.png", draw_memory_cells(nets)
+    yield "rankings.png", draw_rankings(nets)

@@ -10,15 +10,17 @@ from sklearn.model_selection import train_test_split
 
 from ..analyzer import RelayAnalyzer
 from ..callbacks import RelayHistory
+from ..classifiers import CELLS
 from ..drift import drift_summary, relay_similarity
 from ..relay import DEFAULT_METHOD, combine_rankings
 from ..state_space import attractor_summary, end_points, silent_panel, trajectory_pca
 from ..studies import compare_rankings, knockout_sweep
-from ._plan import CELLS, HIDDEN_SIZE, TASKS
+from ._plan import HIDDEN_SIZE, TASKS
 
 PUBLISHED = "shrink"  # the search of the paper
 METHODS = (DEFAULT_METHOD, PUBLISHED)
 COMBINED = f"{DEFAULT_METHOD} * knockout"
+RANKINGS = (PUBLISHED, DEFAULT_METHOD, COMBINED)
 LEARNED = 0.5  # of the way from the largest class to no error
 SET_SIZES = (1, 2, 4, 8, 16)
 DISCRETISATIONS = {
@@ -62,20 +64,19 @@ def measure(experiment, *, quick=False, in_depth=False):
     majority = np.unique(data.measure[1], return_counts=True)[1].max() / len(data.measure[1])
     states = ("h", "c") if experiment.cell == "LSTM" else ("h",)
     places = [(layer, state) for layer in range(net.module_.num_layers) for state in states]
+    measured = {
+        f"{state}{layer}": _at(net, data, seed, layer=layer, state=state) for layer, state in places
+    }
+    maps = {place: figures.pop("map") for place, figures in measured.items()}
     record = {
         "accuracy": accuracy,
         "train_accuracy": net.score(*data.train),
         "majority": majority,
         "learned": (accuracy - majority) / (1 - majority) > LEARNED,
-        "places": {
-            f"{state}{layer}": _at(net, data, seed, layer=layer, state=state)
-            for layer, state in places
-        },
+        "places": measured,
     }
     if in_depth:
-        record["map"] = _relay_map(
-            net, *data.find, data.window, concepts=data.concepts, random_state=seed
-        )
+        record["map"] = maps["h0"]
         record["history"] = _history(net)
         record["knockouts_by"] = _depends(net, data, seed)
         record["path"] = _mean_path(net, data)
@@ -95,6 +96,7 @@ def _at(net, data, seed, **place):
         for name, width in windows.items()
     }
     return {
+        "map": maps[DEFAULT_METHOD],
         "drift": _drift(net, data, maps, options),
         "knockouts": {
             name: _knocked_out(

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from ._plan import CELLS, Experiment
-
-LAST = "h"  # hidden states of the last layer
+from ..classifiers import CELLS
+from ._plan import Experiment
 
 
 class Nets:
@@ -45,7 +44,7 @@ class Nets:
         ]
 
 
-def figures(group, *path, state=LAST, learned=True):
+def figures(group, *path, state="h", layer=-1, learned=True):
     """Return one figure of every net.
 
     Parameters
@@ -54,8 +53,10 @@ def figures(group, *path, state=LAST, learned=True):
         Nets.
     *path : str or int
         Where the figure is, from the place on.
-    state : {"h", "c"}
-        Hidden states or memory cells of the last layer.
+    state : {"h", "c"}, default="h"
+        Hidden states or memory cells.
+    layer : int, default=-1
+        Of which layer; negative ones count from the last.
     learned : bool, default=True
         Leave out nets that did not learn.
 
@@ -65,14 +66,13 @@ def figures(group, *path, state=LAST, learned=True):
         NaN where it is not known.
     """
     nets = [net for net in group if net["learned"] or not learned]
-    values = [_walk(_place(net, state), path) for net in nets]
+    values = [_walk(_place(net, state, layer), path) for net in nets]
     return np.array(values, dtype=float)
 
 
-def _place(net, state):
-    """Return the last layer's."""
+def _place(net, state, layer):
     layers = [place for place in net["places"] if place.startswith(state)]
-    return net["places"][layers[-1]]
+    return net["places"][layers[layer]]
 
 
 def _walk(part, path):

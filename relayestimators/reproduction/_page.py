@@ -4,14 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
+from .._text import markdown
+from ..classifiers import CELLS
 from ..relay import DEFAULT_METHOD
 from ._beyond import beyond_section
 from ._figures import all_figures
-from ._measure import COMBINED, LEARNED, PUBLISHED, SILENT_STEPS
+from ._measure import LEARNED, PUBLISHED, RANKINGS, SILENT_STEPS
 from ._nets import Nets, figures
-from ._plan import CELLS, TASKS, WIDTHS, WINDOWS
+from ._plan import TASKS, WIDTHS, WINDOWS
 from ._statistics import adjusted, difference, mean_over_nets, verdict
-from ._text import interval, number, pvalue, table
+from ._text import interval, number, pvalue
 
 GATED = ("GRU", "LSTM")
 DRIFT = {
@@ -20,7 +22,6 @@ DRIFT = {
     "stability": ("stability", 1),
 }
 STATES = {"RNN": ("RNN", "h"), "GRU": ("GRU", "h"), "LSTM": ("LSTM", "h"), "LSTM, c": ("LSTM", "c")}
-RANKINGS = (PUBLISHED, DEFAULT_METHOD, COMBINED)
 
 
 # ---------------------------------------------------------------- nets
@@ -48,7 +49,7 @@ def _nets_section(nets):
         "## Nets\n\n"
         f"Learned: more than {LEARNED:.0%} of the way from the share of the largest class to no "
         "error, on data the net was not trained on. Nets that did not learn are counted here and "
-        f"left out below.\n\n{table(head, rows)}\n"
+        f"left out below.\n\n{markdown(head, rows)}\n"
     )
 
 
@@ -122,11 +123,11 @@ def _drift_section(nets):
         "of relays at random nodes. *Residence*: time steps for which a node stays among the "
         "strongest quarter. *Nodes*: effective number that share the relay information. *LSTM, c* "
         "are memory cells, all else hidden states. Means over nets with 95 % intervals.\n\n"
-        f"{table(head, rows)}\n\n"
+        f"{markdown(head, rows)}\n\n"
         "How far gated nets are above plain ones, with the share of pairs of nets in which the "
         "gated one is above (0.5 is no difference), and p by Mann and Whitney, adjusted for all "
         f"tests of this table.\n\n"
-        f"{table(['measure', 'task', '', 'difference', 'above', 'p', 'claim'], tests)}\n\n"
+        f"{markdown(['measure', 'task', '', 'difference', 'above', 'p', 'claim'], tests)}\n\n"
         "![similarity by lag](drift.png)\n\n![relay maps](maps.png)\n"
     )
 
@@ -207,7 +208,7 @@ def _knockout_section(nets):
             )
         head = ["task", "states", "ranking", "own / other / random"]
         head += ["own - other", "p", "claim", "own - random", "p", "claim"]
-        parts.append(f"### Held {words}\n\n{table(head, rows)}\n")
+        parts.append(f"### Held {words}\n\n{markdown(head, rows)}\n")
     return "\n".join(parts) + "\n" + _depends_section(nets)
 
 
@@ -226,7 +227,7 @@ def _depends_section(nets):
         "### What it depends on\n\n"
         f"Memory task, hidden states, relays by `{DEFAULT_METHOD}`: sets of other sizes, and "
         "states cut in other ways (a quarter of the nodes).\n\n"
-        f"{table(head, rows)}\n\n![losses by set size](set_size.png)\n"
+        f"{markdown(head, rows)}\n\n![losses by set size](set_size.png)\n"
     )
 
 
@@ -275,7 +276,7 @@ def _agreement_section(nets):
         "Spearman's correlation, over all nodes and time steps, of the relay map with what holding "
         "the single node at its mean from that step on costs: the mean change of the log-odds "
         "(*effect*) or the bits of I(A;B) lost (*loss*). Mean over concepts, then over nets with "
-        f"95 % intervals.\n\n{table(['task', 'states', *columns], rows)}\n"
+        f"95 % intervals.\n\n{markdown(['task', 'states', *columns], rows)}\n"
     )
 
 
@@ -311,7 +312,7 @@ def _states_section(nets):
         "*end points* the states are at, how well these keep the class (*class kept*: homogeneity, "
         "0 to 1), and the shares of series *at rest* and *in cycle*, back where they were one or "
         "more steps before.\n\n"
-        f"{table(head, rows)}\n\n![trajectories](states.png)\n"
+        f"{markdown(head, rows)}\n\n![trajectories](states.png)\n"
     )
 
 
@@ -347,7 +348,7 @@ def _summary_section(nets):
     return (
         "## The claims of the paper\n\n*holds*: as expected, p < .05 after adjustment. *reversed*: "
         "the opposite, p < .05. *open*: neither. For knockouts first with nodes held to the end, "
-        f"then for a moment.\n\n{table(['claim', 'by', *TASKS], rows)}\n"
+        f"then for a moment.\n\n{markdown(['claim', 'by', *TASKS], rows)}\n"
     )
 
 

@@ -7,11 +7,10 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
-from ..classifiers import GRUClassifier, LSTMClassifier, RNNClassifier
+from ..classifiers import CELLS
 from ..panels import load_panel
 from ..tasks import make_block_task, make_memory_task
 
-CELLS = {"RNN": RNNClassifier, "GRU": GRUClassifier, "LSTM": LSTMClassifier}
 HIDDEN_SIZE = 32
 #: How long nodes are held, and how many time steps a moment is.
 WINDOWS = {"long": "to the end", "short": "for a moment"}
@@ -160,6 +159,7 @@ TASKS = {
     ),
     "JapaneseVowels": partial(shipped, name="JapaneseVowels", starts=(3, 5, 7, 9, 11)),
 }
+TWO_CLASSES = "ItalyPowerDemand"  # where there is no other concept
 PAPER = Question("", {"": ({}, {})}, tuple(TASKS))
 BEYOND = {
     "noise": Question("noise of the input", _task("noise", (0.2, 0.4, 0.6, 0.8), 0.4)),

@@ -9,10 +9,10 @@ import zlib
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
+from .._text import plain
 from .._validation import check_integer
 from ..networks import one_thread
 from ._measure import measure
@@ -116,31 +116,5 @@ def _keep(path, experiment, in_depth, quick):
 def _write(path, content):
     """Write a file of JSON, whole or not at all."""
     draft = path.with_suffix(".part")
-    draft.write_text(json.dumps(plain(content)) + "\n")
+    draft.write_text(json.dumps(plain(content, digits=5)) + "\n")
     os.replace(draft, path)
-
-
-def plain(value):
-    """Turn arrays into lists, shorten numbers; what is no number becomes None, infinity a string.
-
-    Parameters
-    ----------
-    value : object
-        Of dicts, sequences, arrays and scalars.
-
-    Returns
-    -------
-    object
-        For JSON, which knows neither; ``numpy.array(..., dtype=float)`` reads both back.
-    """
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float | np.floating):
-        if np.isnan(value):
-            return None
-        return str(float(value)) if np.isinf(value) else float(f"{value:.5g}")
-    return value.item() if isinstance(value, np.generic) else value

@@ -1,22 +1,6 @@
-"""Numbers and tables as text."""
+"""Numbers as text."""
 
 import numpy as np
-
-
-def table(header, rows):
-    """Return a table in Markdown.
-
-    Parameters
-    ----------
-    header : sequence of str
-    rows : sequence of sequence of str
-
-    Returns
-    -------
-    str
-    """
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def number(value, digits=2):

@@ -8,7 +8,7 @@ from sklearn.utils import _safe_indexing
 
 from .._validation import check_recurrent
 from ..analyzer import RelayAnalyzer
-from ..drift import localisation
+from ..drift import mean_localisation, mean_strength
 from ._specificity import knockout_specificity
 
 
@@ -62,8 +62,7 @@ def relay_score(estimator, X, y, *, random_state=0, **relay_params):
     >>> result["test_relays"].shape, bool(result["test_relays"].min() > 0)
     ((3,), True)
     """
-    relay_map = _analyzed(estimator, X, y, random_state, relay_params).relay_map_
-    return float(np.nanmean(relay_map.max(axis=2)))
+    return mean_strength(_analyzed(estimator, X, y, random_state, relay_params).relay_map_)
 
 
 def localisation_score(estimator, X, y, *, random_state=0, **relay_params):
@@ -118,13 +117,9 @@ def localisation_score(estimator, X, y, *, random_state=0, **relay_params):
     True
     """
     analyzer = _analyzed(estimator, X, y, random_state, relay_params)
-    relay_map = analyzer.relay_map_
-    weights = np.nan_to_num(np.maximum(relay_map, 0.0).sum(axis=2))
-    if hasattr(analyzer, "significant_"):
-        weights[~analyzer.significant_.any(axis=2)] = 0.0
-    if not weights.any():
-        return 0.0
-    return float(np.average(np.nan_to_num(localisation(relay_map)), weights=weights))
+    beyond_chance = getattr(analyzer, "significant_", None)
+    counted = None if beyond_chance is None else beyond_chance.any(axis=2)
+    return mean_localisation(analyzer.relay_map_, counted)
 
 
 def specificity_score(estimator, X, y, *, start=None, random_state=0, **relay_params):

@@ -13,8 +13,7 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from relayestimators import GRUClassifier, LSTMClassifier, RNNClassifier, load_panel
-
-from .table import markdown
+from relayestimators._text import markdown
 
 OURS = {"RNNClassifier": RNNClassifier, "GRUClassifier": GRUClassifier}
 OURS["LSTMClassifier"] = LSTMClassifier

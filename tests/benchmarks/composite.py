@@ -15,9 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 from relayestimators import RecurrentNetwork, StateDiscretizer, compose_networks, relay_map
+from relayestimators._text import markdown
 from relayestimators.relay import strongest_nodes
-
-from .table import markdown
 
 DELAY = 6
 NOISE = 0.4

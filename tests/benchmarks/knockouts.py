@@ -15,8 +15,7 @@ from torch import nn
 from tqdm import tqdm
 
 from relayestimators import Clamp, RecurrentNetwork
-
-from .table import markdown
+from relayestimators._text import markdown
 
 KINDS = ("RNN", "GRU", "LSTM")
 PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")

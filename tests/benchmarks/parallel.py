@@ -17,8 +17,7 @@ from sklearn.utils import Bunch
 from tqdm import tqdm
 
 from relayestimators import GRUClassifier, knockout_importance, relay_map
-
-from .table import markdown
+from relayestimators._text import markdown
 
 KINDS = ("threads", "loky", "dask")
 MIB = 1024**2

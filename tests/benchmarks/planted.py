@@ -4,10 +4,10 @@ import numpy as np
 from tqdm import tqdm
 
 from relayestimators import relay_pairs, relay_scores
+from relayestimators._text import markdown
 from relayestimators.relay import METHODS, strongest_nodes
 
 from .models import make
-from .table import markdown
 
 SETTINGS = [
     ("independent", 1000),

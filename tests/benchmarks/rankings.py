@@ -5,9 +5,6 @@ from scipy.stats import t as student
 from tqdm import tqdm
 
 from relayestimators import (
-    GRUClassifier,
-    LSTMClassifier,
-    RNNClassifier,
     combine_rankings,
     compare_rankings,
     knockout_sweep,
@@ -15,12 +12,11 @@ from relayestimators import (
     make_memory_task,
     rank_nodes,
 )
+from relayestimators._text import markdown
+from relayestimators.classifiers import CELLS
 from relayestimators.rankings import RANKINGS
 from relayestimators.relay import METHODS
 
-from .table import markdown
-
-CELLS = {"RNN": RNNClassifier, "GRU": GRUClassifier, "LSTM": LSTMClassifier}
 STATES = {"RNN": ("RNN", "h"), "GRU": ("GRU", "h"), "LSTM": ("LSTM", "h"), "LSTM, c": ("LSTM", "c")}
 OF_CELLS = (*METHODS, "random", "variance")  # what can also rank memory cells
 FIRST = "throughput * knockout"

@@ -10,10 +10,10 @@ from sklearn.metrics import mutual_info_score
 from tqdm import tqdm
 
 from relayestimators import relay_map, shrinking_subset_aggregation
+from relayestimators._text import markdown
 from relayestimators.counting import shrink, sort_problem
 
 from .models import make
-from .table import markdown
 
 
 def _codes(states):

@@ -16,11 +16,10 @@ from skorch.dataset import Dataset, ValidSplit
 from torch import nn
 from tqdm import tqdm
 
-from relayestimators import GRUClassifier, LSTMClassifier, RecurrentNetwork, RNNClassifier
+from relayestimators import RecurrentNetwork
+from relayestimators._text import markdown
+from relayestimators.classifiers import CELLS
 
-from .table import markdown
-
-CELLS = {"RNN": RNNClassifier, "GRU": GRUClassifier, "LSTM": LSTMClassifier}
 N_CHANNELS, N_CLASSES = 3, 4
 LR, CLIP = 0.01, 1.0  # the defaults of the classifiers
 SPLIT = ValidSplit(5, stratified=True)
