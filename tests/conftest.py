@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from relayestimators import GRUClassifier, LSTMClassifier, RNNClassifier
+from relayestimators import classifiers
 
 matplotlib.use("Agg")
 torch.set_num_threads(1)  # small nets; also what loky workers have
 
-CELLS = {"rnn": RNNClassifier, "gru": GRUClassifier, "lstm": LSTMClassifier}
+CELLS = {name.lower(): classifier for name, classifier in classifiers.CELLS.items()}
 
 
 def make_panel(n_instances=60, n_channels=2, n_timepoints=10, seed=0):
@@ -28,6 +28,27 @@ def cut_short(X, lengths):
     for i, length in enumerate(lengths):
         X[i, :, length:] = np.nan
     return X
+
+
+def small_net(cell=classifiers.GRUClassifier, **options):
+    """A net that trains in no time."""
+    quick = {"module__hidden_size": 6, "lr": 0.05, "max_epochs": 4, "batch_size": 30}
+    return cell(**(quick | {"random_state": 0} | options))
+
+
+def assert_seeded(make_task):
+    """A task is the same for the same seed, another for another, and leaves numpy's seed alone."""
+    before = np.random.get_state()  # noqa: NPY002
+    first, again = (make_task(random_state=5) for _ in range(2))
+    passed = make_task(random_state=np.random.RandomState(5))
+    other = make_task(random_state=6)
+    after = np.random.get_state()  # noqa: NPY002
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    for same in (again, passed):
+        np.testing.assert_array_equal(first.data, same.data)
+        np.testing.assert_array_equal(first.target, same.target)
+    assert (first.data != other.data).any()
+    assert (first.target != other.target).any()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from conftest import assert_seeded
 from sklearn.linear_model import LogisticRegression
 
 from relayestimators import GRUClassifier, LSTMClassifier, RNNClassifier, make_block_task
@@ -197,17 +198,7 @@ def test_labels_depend_on_the_seed_only(other):
 
 
 def test_same_seed_same_data():
-    before = np.random.get_state()  # noqa: NPY002
-    first, again = (make_block_task(random_state=5) for _ in range(2))
-    passed = make_block_task(random_state=np.random.RandomState(5))
-    other = make_block_task(random_state=6)
-    after = np.random.get_state()  # noqa: NPY002
-    assert all(np.array_equal(a, b) for a, b in zip(before, after))
-    for same in (again, passed):
-        assert (first.data == same.data).all()
-        assert (first.target == same.target).all()
-    assert (first.data != other.data).any()
-    assert (first.target != other.target).any()
+    assert_seeded(make_block_task)
 
 
 def test_numpy_numbers_are_numbers():

@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import CELLS, cut_short, make_panel
+from conftest import CELLS, cut_short, make_panel, small_net
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -54,11 +54,6 @@ def assert_clean(estimator):
 @pytest.mark.parametrize("cell", ["gru", *(pytest.param(c, marks=SLOW) for c in ("rnn", "lstm"))])
 def test_check_estimator_on_classifiers(cell):
     assert_clean(CELLS[cell](max_epochs=40))
-
-
-def small_net(cell=GRUClassifier, **options):
-    quick = {"module__hidden_size": 6, "max_epochs": 2, "batch_size": 30, "lr": 0.05}
-    return cell(**(quick | {"random_state": 0} | options))
 
 
 # Eight nodes fill a vector register, so that not a bit depends on the order of the instances.

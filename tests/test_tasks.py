@@ -1,9 +1,11 @@
 """Tasks hold what they promise: labels, timing, noise, and nothing known too early."""
 
+from functools import partial
 from itertools import pairwise, product
 
 import numpy as np
 import pytest
+from conftest import assert_seeded
 from scipy.stats import norm
 
 from relayestimators import GRUClassifier
@@ -202,18 +204,7 @@ def test_labels_depend_on_the_seed_only(other):
 
 
 def test_same_seed_same_data():
-    options = {"n_distractors": 1, "n_symbols": 3}
-    before = np.random.get_state()  # noqa: NPY002
-    first, again = (make_memory_task(random_state=5, **options) for _ in range(2))
-    other = make_memory_task(random_state=6, **options)
-    passed = make_memory_task(random_state=np.random.RandomState(5), **options)
-    after = np.random.get_state()  # noqa: NPY002
-    assert all(np.array_equal(a, b) for a, b in zip(before, after))
-    for same in (again, passed):
-        assert (first.data == same.data).all()
-        assert (first.target == same.target).all()
-    assert (first.data != other.data).any()
-    assert (first.target != other.target).any()
+    assert_seeded(partial(make_memory_task, n_distractors=1, n_symbols=3))
 
 
 def test_numpy_numbers_are_numbers():

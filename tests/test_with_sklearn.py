@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
-from conftest import CELLS, make_panel
+from conftest import CELLS, make_panel, small_net
 from scipy.stats import randint
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
@@ -47,11 +47,6 @@ from relayestimators import (
 from relayestimators.studies import knockout_importance
 
 FOLDS = StratifiedKFold(3)
-
-
-def small_net(cell=GRUClassifier, **options):
-    quick = {"module__hidden_size": 6, "lr": 0.05, "max_epochs": 4, "batch_size": 30}
-    return cell(**(quick | {"random_state": 0} | options))
 
 
 def analyzer(**options):

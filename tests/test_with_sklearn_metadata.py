@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 import sklearn
-from conftest import cut_short, make_panel
+from conftest import cut_short, make_panel, small_net
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import (
@@ -36,7 +36,6 @@ from test_with_sklearn import (
     by_hand,
     knockout,
     scorer_of,
-    small_net,
 )
 from torch import nn
 
