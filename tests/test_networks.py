@@ -285,6 +285,26 @@ def test_blocks_of_instances_and_copies(network):
     close(together[39, 555:], network.unroll(X[555:], clamp=clamps[39]).output)
 
 
+def test_either_product_gives_the_same(network, X, monkeypatch):
+    clamps = mixed_clamps(network)
+    with_blas = network.knock_out(X, clamps)
+    monkeypatch.setattr(_recurrence, "_MANY", 0)
+    close(network.knock_out(X, clamps), with_blas)
+    monkeypatch.delattr(torch, "mkldnn_convolution")
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    close(network.knock_out(X, clamps), with_blas)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_the_product_for_many_rows(cell):
+    """64 nodes and blocks of 2048 rows, as in use."""
+    torch.manual_seed(0)
+    network = RecurrentNetwork(C, 4, 64, cell=cell).eval()
+    X, clamps = torch.randn(256, C, 6), [Clamp([j], [0.2]) for j in range(16)]
+    exact = copy.deepcopy(network).double()
+    close(network.knock_out(X, clamps).double(), exact.knock_out(X.double(), clamps))
+
+
 def test_compiled_activations_are_right_to_4e_7():
     """What the docstring of the engine promises, over all of where they are not flat."""
     x = np.linspace(-20, 20, 400_001, dtype=np.float32)[None]

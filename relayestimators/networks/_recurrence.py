@@ -418,11 +418,29 @@ def _lstm_rows(g, x, bias, h, c, on_c, relu, shared, n, alive, t, nodes, values,
 ROWS = {"tanh": _rnn_rows, "relu": _rnn_rows, "gru": _gru_rows, "lstm": _lstm_rows}
 
 
+#: Multiplications from which on oneDNN pays: it costs some 20 us more per call.
+_MANY = 2**23
+
+
+def _product(h, weight, out):
+    """Return h @ weight.T, which is most of the work; in `out`, or in new memory.
+
+    The BLAS of torch is MKL, which keeps to 256 bits on processors that are not Intel's. oneDNN
+    does not, and it is behind torch's convolutions: every row is a pixel.
+    """
+    if len(h) * weight.numel() < _MANY or not torch.backends.mkldnn.is_available():
+        return torch.mm(h, weight.T, out=out)
+    pixels = h.view(1, len(h), 1, -1).permute(0, 3, 1, 2)  # channels last, so nothing is copied
+    kernel = weight[..., None, None]
+    found = torch.mkldnn_convolution(pixels, kernel, None, [0, 0], [1, 1], [1, 1], 1)
+    return found.permute(0, 2, 3, 1).view(out.shape)
+
+
 class _Compiled:
     """A step as a matrix product in torch and one compiled pass over its rows, in place."""
 
     def __init__(self, kind, projected, weight, bias, held, shared, alive, n_instances, edit):
-        self.rows, self.turned, self.n_instances = ROWS[kind], weight.detach().T, n_instances
+        self.rows, self.weight, self.n_instances = ROWS[kind], weight.detach(), n_instances
         self.recurrent = projected.new_empty(n_instances * len(held.nodes), len(weight))
         self.projected = projected.numpy()
         self.bias = np.empty(0, dtype=np.float32) if bias is None else bias.detach().numpy()
@@ -434,12 +452,12 @@ class _Compiled:
     def __call__(self, states, n_joined, timepoint, at_rest=False):
         if self.joined is None or self.joined[0] != n_joined:
             self.joined = n_joined, *self.views(states, n_joined * self.n_instances)
-        _, h, recurrent, arrays = self.joined
+        _, h, recurrent, states_there = self.joined
         if at_rest:  # all states are 0
             recurrent.zero_()
         else:
-            torch.mm(h, self.turned, out=recurrent)
-        g, *states_there = arrays
+            recurrent = _product(h, self.weight, recurrent)
+        g = recurrent.numpy()
         self.rows(
             g,
             self.projected[timepoint],
@@ -455,5 +473,4 @@ class _Compiled:
     def views(self, states, rows):
         """Return the rows in use: of h and its product, for torch and for the kernel."""
         h, recurrent = states["h"][:rows], self.recurrent[:rows]
-        arrays = recurrent.numpy(), h.numpy(), states.get("c", states["h"])[:rows].numpy()
-        return h, recurrent, arrays
+        return h, recurrent, (h.numpy(), states.get("c", states["h"])[:rows].numpy())
