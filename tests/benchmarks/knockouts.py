@@ -333,8 +333,8 @@ def _speed(quick):
     return (
         f"All single-node knockouts of n={n}, {n_timepoints} time steps, {N_CHANNELS} channels, "
         "one thread, as a multiple of the limit: the CPU time of the recurrent products alone, "
-        "(n, H) x (H, gates H) by `torch.mm` for every step and knockout. The contenders alternate, every "
-        f"repetition takes the next {LOT} nodes: median of the ratios within a repetition, in "
+        "(n, H) x (H, gates H) by `torch.mm` for every step and knockout. The contenders "
+        f"alternate, every repetition takes the next {LOT} nodes: median of the ratios within a repetition, in "
         f"brackets the ratio of the minima.\n\n{markdown(['time, limit = 1', *header], rows)}\n\n"
         f"We take at most {worst[small]:.2f} at {small} nodes (aim 1.7) and {worst[large]:.2f} at "
         f"{large} (aim 1.5). The limit is the products and nothing else: no input, no activation. "
