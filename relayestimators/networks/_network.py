@@ -455,7 +455,7 @@ def time_major(X):
         None if every series fills the panel.
     """
     steps = X.permute(2, 0, 1)
-    ended = torch.isnan(steps).all(dim=2)
-    if not ended[-1].any():
+    if not steps[-1].isnan().all(dim=1).any():
         return steps, None
+    ended = steps.isnan().all(dim=2)
     return torch.nan_to_num(steps), len(steps) - ended.sum(dim=0)

@@ -25,7 +25,7 @@ LR, CLIP = 0.01, 1.0  # the defaults of the classifiers
 SPLIT = ValidSplit(5, stratified=True)
 SIZES = [  # nodes, time steps, instances, batch, epochs, pairs of runs
     (16, 20, 640, 16, 3, 30),
-    (64, 100, 640, 64, 1, 10),
+    (64, 100, 640, 64, 3, 10),
 ]
 
 
@@ -202,9 +202,8 @@ def run(quick):
     return (
         "## Training\n\nProcessor time of `fit` with defaults, as a multiple of that of a bare "
         "loop in torch that does the same work: median of pairs of runs, and quartiles; "
-        f"{n} instances, {N_CHANNELS} channels, {epochs} epochs of the small net and one of the "
-        "other, one torch thread. The loop trains our `RecurrentNetwork`, or a plain `nn.RNN` "
-        "(`nn.GRU`, `nn.LSTM`) with `nn.Linear`, which does not look for the ends of series. "
+        f"{n} instances, {N_CHANNELS} channels, {epochs} epochs, one torch thread. "
+        "The loop trains our `RecurrentNetwork`, or a plain `nn.RNN` (`nn.GRU`, `nn.LSTM`) with `nn.Linear`, which does not look for the ends of series. "
         "*held out*: with "
         "`train_split=ValidSplit(5, stratified=True)`, where the loop takes loss and accuracy of "
         "the held-out part in every epoch. *same weights*: ours and both loops end with the same, "
