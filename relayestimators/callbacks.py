@@ -119,6 +119,7 @@ class RelayHistory(Callback):
     See Also
     --------
     RelayAnalyzer : The same of a trained net.
+    RelayHistoryDisplay : Draws it.
     localisation : Of ``maps_``: how few nodes relay, by checkpoint, concept and time step.
     relay_similarity : Of ``maps_`` with the checkpoints in the place of time steps: how relays move
         while the net is trained.

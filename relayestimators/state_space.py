@@ -42,6 +42,7 @@ def trajectory_pca(hidden, y=None, *, n_components=3):
 
     See Also
     --------
+    StateSpaceDisplay : Draws them.
     attractor_summary : In numbers, and in all dimensions.
 
     Notes

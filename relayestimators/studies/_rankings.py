@@ -183,10 +183,10 @@ def compare_rankings(
     shape = ablation.n_concepts, len(timepoints), ablation.n_nodes
     options = {"concepts": ablation.table, "timepoints": timepoints, "layer": layer}
     options |= {"state": state, "random_state": seeds[0], "n_jobs": n_jobs}
-    parts = {part for ranking in named.values() for part in _parts_of(ranking)}
+    methods = sorted({part for ranking in named.values() for part in _parts_of(ranking)})
     made = {
-        part: _made(part, estimator, *find, width, options)
-        for part in tqdm(sorted(parts), disable=not verbose, desc="rankings")
+        method: _made(method, estimator, *find, width, options)
+        for method in tqdm(methods, disable=not verbose, desc="rankings")
     }
     scores = [_scores(name, ranking, made, shape) for name, ranking in named.items()]
     sets = np.array(
@@ -194,29 +194,15 @@ def compare_rankings(
     )
     draws = np.random.RandomState(seeds[1])
     chance = [draws.permutation(ablation.n_nodes)[:n_relays] for _ in range(n_random)]
-    knockouts = [
-        Knockout(sets[(*place, slice(None))], int(timepoints[place[2]]), stops[place[2]])
-        for place in np.ndindex(sets.shape[:3])
-    ]
-    knockouts += [
-        Knockout(nodes, int(start), stop)
-        for nodes in chance
-        for start, stop in zip(timepoints, stops, strict=True)
-    ]
-    lost = ablation.measure(
-        knockouts, value=value, n_draws=n_draws, seed=seeds[2], n_jobs=n_jobs, verbose=verbose
-    ).over_draws()
-    n_sets = np.prod(sets.shape[:3])
-
-    def split(values):  # (n_knockouts, ..., n_concepts)
-        own = values[:n_sets].reshape(*sets.shape[:3], *values.shape[1:])
-        return own, values[n_sets:].reshape(n_random, len(timepoints), *values.shape[1:])
-
-    loss, random_loss = split(lost.information)
+    chance = np.repeat(np.array(chance)[:, None], len(timepoints), axis=1)
+    cost = {"value": value, "n_draws": n_draws, "seed": seeds[2]}
+    cost |= {"n_jobs": n_jobs, "verbose": verbose}
+    (loss, halves), (random_loss, random_halves) = _losses(
+        ablation, (sets, chance), timepoints, stops, **cost
+    )
     different = other_divisions(ablation.table)
     point = _figures(loss, random_loss, different)
-    halves = zip(*(np.moveaxis(part, -2, 0) for part in split(lost.half_information)), strict=True)
-    resampled = [_figures(*half, different) for half in halves]
+    resampled = [_figures(*half, different) for half in zip(halves, random_halves, strict=True)]
     errors = _errors_of_chance(random_loss)
     intervals = {
         name: half_sample_interval(
@@ -314,6 +300,29 @@ def _scores(name, ranking, made, shape):
     if np.isnan(scores).any():
         raise ValueError(f"rankings: the scores of {name!r} contain NaN; expected numbers.")
     return np.broadcast_to(scores, shape)
+
+
+def _losses(ablation, groups, timepoints, stops, **options):
+    """Return the bits lost by sets (..., n_timepoints, n_relays) held from their time step on.
+
+    For each of the `groups`, measured together: over all instances (..., n_timepoints,
+    n_concepts), and over halves of them (n_halves, ..., n_timepoints, n_concepts).
+    """
+    knockouts = [
+        Knockout(sets[place], int(timepoints[place[-1]]), stops[place[-1]])
+        for sets in groups
+        for place in np.ndindex(sets.shape[:-1])
+    ]
+    lost = ablation.measure(knockouts, **options).over_draws()
+    ends = np.cumsum([np.prod(sets.shape[:-1]) for sets in groups])[:-1]
+    parts = [np.split(part, ends) for part in (lost.information, lost.half_information)]
+    return [
+        (
+            whole.reshape(*sets.shape[:-1], -1),
+            np.moveaxis(halves.reshape(*sets.shape[:-1], *halves.shape[1:]), -2, 0),
+        )
+        for sets, whole, halves in zip(groups, *parts, strict=True)
+    ]
 
 
 def _errors_of_chance(random_loss):
