@@ -2,6 +2,7 @@
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -11,6 +12,8 @@ matplotlib.use("Agg")
 torch.set_num_threads(1)  # small nets; also what loky workers have
 
 CELLS = {name.lower(): classifier for name, classifier in classifiers.CELLS.items()}
+EQUAL = ["numpy3D", "nested_univ", "pd-multiindex", "df-list"]  # panel formats of sktime
+UNEQUAL = EQUAL[1:]
 
 
 def make_panel(n_instances=60, n_channels=2, n_timepoints=10, seed=0):
@@ -28,6 +31,14 @@ def cut_short(X, lengths):
     for i, length in enumerate(lengths):
         X[i, :, length:] = np.nan
     return X
+
+
+def as_frames(X):
+    """A NaN-padded array as df-list."""
+    return [
+        pd.DataFrame(x[:, ~np.isnan(x).all(axis=0)].T, columns=[f"c{k}" for k in range(len(x))])
+        for x in X
+    ]
 
 
 def small_net(cell=classifiers.GRUClassifier, **options):

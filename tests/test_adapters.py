@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import CELLS, cut_short, make_panel
+from conftest import CELLS, EQUAL, UNEQUAL, as_frames, cut_short, make_panel
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.model_selection import KFold, PredefinedSplit, StratifiedKFold, cross_validate
@@ -29,7 +29,6 @@ from sktime.pipeline import make_pipeline
 from sktime.transformations.adapt import TabularToSeriesAdaptor
 from sktime.transformations.panel.truncation import TruncationTransformer
 from sktime.utils.estimator_checks import check_estimator
-from test_panels import EQUAL, UNEQUAL, as_frames
 
 from relayestimators import (
     GRUClassifier,

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import torch
 from conftest import cut_short, make_panel
+from known_nets import hand_made_net
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -11,33 +11,6 @@ from sklearn.linear_model import LogisticRegression
 from relayestimators import CoverageWarning, RelayAnalyzer, RNNClassifier, relay_map
 from relayestimators.information import mutual_information
 from relayestimators.relay import METHODS, concept_values
-
-
-def hand_made_net(n_nodes=8, delay=3):
-    """A net whose relays are known: the input walks from node 0 to node 1 to node 2 and so on.
-
-    Node 0 takes up channel 0, node k + 1 takes over from node k one step later, the readout
-    reads node `delay`; the other nodes listen to noise in channel 1 and nobody listens to them.
-    So what came in at the first step is in node k after step k, and nowhere else.
-    """
-    n_timepoints = delay + 1
-    rng = np.random.default_rng(0)
-    X = np.zeros((400, 2, n_timepoints), dtype=np.float32)
-    X[:, 0, 0] = rng.choice([-1.0, 1.0], 400)
-    X[:, 1] = rng.normal(size=(400, n_timepoints))
-    y = np.where(X[:, 0, 0] > 0, "plus", "minus")
-    net = RNNClassifier(module__hidden_size=n_nodes, max_epochs=1, random_state=0).fit(X, y)
-    weights = dict(net.module_.named_parameters())
-    with torch.no_grad():
-        for tensor in weights.values():
-            tensor.zero_()
-        weights["recurrent.weight_ih_l0"][0, 0] = 3.0
-        weights["recurrent.weight_ih_l0"][delay + 1 :, 1] = 1.0
-        for k in range(delay):
-            weights["recurrent.weight_hh_l0"][k + 1, k] = 3.0
-        weights["readout.weight"][:, delay] = torch.tensor([-5.0, 5.0])
-    assert net.score(X, y) == 1.0
-    return net, X, y
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import CELLS, cut_short, make_panel
+from conftest import CELLS, as_frames, cut_short, make_panel
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
@@ -17,7 +17,6 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, Checkpoint, EarlyStopping, Initializer, PrintLog
 from skorch.dataset import Dataset, ValidSplit
 from skorch.helper import predefined_split
-from test_panels import as_frames
 from torch import nn
 
 from relayestimators import (

@@ -7,7 +7,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from conftest import CELLS, cut_short, make_panel
+from conftest import CELLS, as_frames, cut_short, make_panel
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -15,7 +15,6 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import Checkpoint, EarlyStopping, EpochScoring, LRScheduler
 from skorch.dataset import Dataset, ValidSplit
 from sktime.datatypes import convert
-from test_panels import as_frames
 from torch import nn
 
 from relayestimators import (

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 from conftest import make_panel
+from known_nets import BITS, hand_made_net, two_bit_net
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import (
     GridSearchCV,
@@ -15,8 +16,6 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 from sktime.datatypes import convert
-from test_analyzer import hand_made_net
-from test_studies import BITS, two_bit_net
 
 from relayestimators import (
     GRUClassifier,

@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import CELLS, cut_short, make_panel, small_net
+from conftest import CELLS, as_frames, cut_short, make_panel, small_net
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -19,7 +19,6 @@ from sklearn.utils import estimator_checks as checks
 from sklearn.utils import get_tags
 from sktime.datatypes import convert
 from test_own_module import StackedGRU
-from test_panels import as_frames
 from torch import nn
 
 from relayestimators import (

@@ -3,23 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import cut_short, make_panel
+from conftest import EQUAL, UNEQUAL, as_frames, cut_short, make_panel
 from sktime.datasets import load_basic_motions, load_japanese_vowels
 from sktime.datatypes import convert
 
 from relayestimators import PanelToTensor, panel_to_tensor
 from relayestimators.panels import load_panel
-
-EQUAL = ["numpy3D", "nested_univ", "pd-multiindex", "df-list"]
-UNEQUAL = ["nested_univ", "pd-multiindex", "df-list"]
-
-
-def as_frames(X):
-    """A NaN-padded array as df-list."""
-    return [
-        pd.DataFrame(x[:, ~np.isnan(x).all(axis=0)].T, columns=[f"c{k}" for k in range(len(x))])
-        for x in X
-    ]
 
 
 @pytest.mark.parametrize("mtype", EQUAL)

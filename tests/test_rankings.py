@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import CELLS, cut_short, make_panel
+from known_nets import hand_made_net
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from test_analyzer import hand_made_net
 from torch import nn
 
 from relayestimators import (

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from known_nets import BITS, hand_made_net, two_bit_net
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import ParameterGrid, RandomizedSearchCV, StratifiedKFold
 from sklearn.pipeline import Pipeline
-from test_analyzer import hand_made_net
-from test_studies import BITS, two_bit_net
 
 from relayestimators import (
     GRUClassifier,

@@ -5,9 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 from conftest import cut_short, make_panel
+from known_nets import BITS, hand_made_net, two_bit_net
 from sklearn.frozen import FrozenEstimator
-from test_analyzer import hand_made_net
-from test_studies import BITS, two_bit_net
 
 from relayestimators import (
     KnockoutTransformer,

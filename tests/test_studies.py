@@ -6,18 +6,17 @@ import numpy as np
 import pytest
 import torch
 from conftest import cut_short, make_panel
+from known_nets import BITS, hand_made_net, two_bit_net
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sktime.datatypes import convert
-from test_analyzer import hand_made_net
 
 from relayestimators import (
     GRUClassifier,
     KnockoutTransformer,
     LSTMClassifier,
     RelayAnalyzer,
-    RNNClassifier,
     compare_rankings,
     cross_validate_knockout,
     knockout_curve,
@@ -27,40 +26,6 @@ from relayestimators import (
 )
 from relayestimators.information import information_of_counts, mutual_information
 from relayestimators.studies._ablation import Ablation, Knockout
-
-
-def two_bit_net(n_instances=400, error=0.1, seed=0):
-    """A net whose nodes are known: 0 and 1 hold bit 0 both, 2 holds bit 1, 3 to 5 nothing.
-
-    Bit 0 is read as the sum of its two copies: one of them is enough. The bits are presented
-    noisily at the first step; class = bit 0 + 2 * bit 1.
-    """
-    rng = np.random.default_rng(seed)
-    bits = rng.integers(0, 2, (n_instances, 2))
-    flips = rng.random(bits.shape) < error
-    X = np.zeros((n_instances, 3, 5), dtype=np.float32)
-    X[:, :2, 0] = 2 * (bits ^ flips) - 1
-    X[:, 2] = rng.normal(size=(n_instances, 5))
-    y = bits @ [1, 2]
-    with_all_classes = X[:40], np.arange(40) % 4
-    net = RNNClassifier(module__hidden_size=6, max_epochs=1, random_state=0).fit(*with_all_classes)
-    weights = dict(net.module_.named_parameters())
-    with torch.no_grad():
-        for tensor in weights.values():
-            tensor.zero_()
-        for node, channel in ((0, 0), (1, 0), (2, 1)):
-            weights["recurrent.weight_ih_l0"][node, channel] = 3.0
-            weights["recurrent.weight_hh_l0"][node, node] = 3.0
-        weights["recurrent.weight_ih_l0"][3:, 2] = 1.0
-        for k in range(4):
-            sign = torch.tensor([k % 2, k // 2]) * 2.0 - 1
-            weights["readout.weight"][k, :2] = sign[0]
-            weights["readout.weight"][k, 2] = sign[1]
-    return net, X, y
-
-
-BITS = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
-
 
 # ---------------------------------------------------------------- what is measured
 

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
+from conftest import as_frames
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict
 from skorch.dataset import Dataset, ValidSplit
 from skorch.helper import SliceDataset, SliceDict, predefined_split
 from sktime.datatypes import convert
-from test_panels import as_frames
 from test_with_skorch import (
     CODES,
     LABELS,
