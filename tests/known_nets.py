@@ -1,0 +1,65 @@
+"""Nets whose relays are known, because their weights were put in by hand."""
+
+import numpy as np
+import torch
+
+from relayestimators import RNNClassifier
+
+BITS = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])  # of the classes of two_bit_net
+
+
+def hand_made_net(n_nodes=8, delay=3):
+    """A net whose relays are known: the input walks from node 0 to node 1 to node 2 and so on.
+
+    Node 0 takes up channel 0, node k + 1 takes over from node k one step later, the readout
+    reads node `delay`; the other nodes listen to noise in channel 1 and nobody listens to them.
+    So what came in at the first step is in node k after step k, and nowhere else.
+    """
+    n_timepoints = delay + 1
+    rng = np.random.default_rng(0)
+    X = np.zeros((400, 2, n_timepoints), dtype=np.float32)
+    X[:, 0, 0] = rng.choice([-1.0, 1.0], 400)
+    X[:, 1] = rng.normal(size=(400, n_timepoints))
+    y = np.where(X[:, 0, 0] > 0, "plus", "minus")
+    net = RNNClassifier(module__hidden_size=n_nodes, max_epochs=1, random_state=0).fit(X, y)
+    weights = dict(net.module_.named_parameters())
+    with torch.no_grad():
+        for tensor in weights.values():
+            tensor.zero_()
+        weights["recurrent.weight_ih_l0"][0, 0] = 3.0
+        weights["recurrent.weight_ih_l0"][delay + 1 :, 1] = 1.0
+        for k in range(delay):
+            weights["recurrent.weight_hh_l0"][k + 1, k] = 3.0
+        weights["readout.weight"][:, delay] = torch.tensor([-5.0, 5.0])
+    assert net.score(X, y) == 1.0
+    return net, X, y
+
+
+def two_bit_net(n_instances=400, error=0.1, seed=0):
+    """A net whose nodes are known: 0 and 1 hold bit 0 both, 2 holds bit 1, 3 to 5 nothing.
+
+    Bit 0 is read as the sum of its two copies: one of them is enough. The bits are presented
+    noisily at the first step; class = bit 0 + 2 * bit 1.
+    """
+    rng = np.random.default_rng(seed)
+    bits = rng.integers(0, 2, (n_instances, 2))
+    flips = rng.random(bits.shape) < error
+    X = np.zeros((n_instances, 3, 5), dtype=np.float32)
+    X[:, :2, 0] = 2 * (bits ^ flips) - 1
+    X[:, 2] = rng.normal(size=(n_instances, 5))
+    y = bits @ [1, 2]
+    with_all_classes = X[:40], np.arange(40) % 4
+    net = RNNClassifier(module__hidden_size=6, max_epochs=1, random_state=0).fit(*with_all_classes)
+    weights = dict(net.module_.named_parameters())
+    with torch.no_grad():
+        for tensor in weights.values():
+            tensor.zero_()
+        for node, channel in ((0, 0), (1, 0), (2, 1)):
+            weights["recurrent.weight_ih_l0"][node, channel] = 3.0
+            weights["recurrent.weight_hh_l0"][node, node] = 3.0
+        weights["recurrent.weight_ih_l0"][3:, 2] = 1.0
+        for k in range(4):
+            sign = torch.tensor([k % 2, k // 2]) * 2.0 - 1
+            weights["readout.weight"][k, :2] = sign[0]
+            weights["readout.weight"][k, 2] = sign[1]
+    return net, X, y
