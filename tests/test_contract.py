@@ -52,9 +52,9 @@ def assert_clean(estimator):
 @pytest.mark.filterwarnings("ignore")  # the checks themselves warn
 @pytest.mark.parametrize("cell", ["gru", *(pytest.param(c, marks=SLOW) for c in ("rnn", "lstm"))])
 def test_check_estimator_on_classifiers(cell):
-    # all 20 instances of the checks in one batch: the float32 products of torch's BLAS differ in the
-    # last bit with the size of the batch, so an order that moves an instance to the smaller last
-    # batch changes its probabilities by more than the 1e-7 that the checks allow
+    # The 20 instances of the checks in one batch: in float32 the products of torch's BLAS differ in
+    # the last bit with the size of the batch, so an order that moves an instance to the smaller
+    # last batch changes its probabilities by more than the 1e-7 that the checks allow.
     assert_clean(CELLS[cell](max_epochs=40, batch_size=20))
 
 

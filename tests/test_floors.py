@@ -44,6 +44,7 @@ FENCES = {
     "torch": {"callbacks", "networks", "composition", "classifiers", "rankings", "__main__"},
     "skorch": {"callbacks", "classifiers"},
     "numba": {"counting", "networks"},
+    "llvmlite": {"networks"},
     "sktime": {"adapters", "panels"},
     "matplotlib": {"displays", "report", "reproduction"},
     "captum": {"rankings"},

@@ -198,8 +198,9 @@ def results(record):
             net["places"] = places = {k: v for k, v in places.items() if k[0] == "h"}
         for where, place in places.items():
             base = 0.3 if experiment.cell == "RNN" else 0.9
-            for measure in (place["drift"]["throughput"]["similarity"], place["drift"]["stability"]):
-                measure[1] = base + 0.01 * rng.random()  # a net so small may have none of its own
+            drift = place["drift"]
+            for planted in (drift["throughput"]["similarity"], drift["stability"]):
+                planted[1] = base + 0.01 * rng.random()  # a net so small may have none of its own
             for losses in place["knockouts"].values():
                 own = 0.5 if where[0] == "h" else 0.75
                 losses["own"][COMBINED], losses["other"][COMBINED] = own, own - 0.375

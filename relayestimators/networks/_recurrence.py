@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from llvmlite.binding import get_host_cpu_name
 from numba import njit
 
 
@@ -418,59 +419,71 @@ def _lstm_rows(g, x, bias, h, c, on_c, relu, shared, n, alive, t, nodes, values,
 ROWS = {"tanh": _rnn_rows, "relu": _rnn_rows, "gru": _gru_rows, "lstm": _lstm_rows}
 
 
-#: Multiplications from which on oneDNN pays: it costs some 20 us more per call.
-_MANY = 2**23
+#: Multiplications from which on oneDNN pays, whose calls take 20 to 70 us more. Where the BLAS of
+#: torch, MKL, is at home it never does. Chosen by name, not by time: bits shall not depend on time.
+_MANY = 2**23 if get_host_cpu_name().startswith("znver") else float("inf")
 
 
-def _product(h, weight, out):
-    """Return h @ weight.T, which is most of the work; in `out`, or in new memory.
+def _multiplier(h, weight, out):
+    """Return a function that returns h @ weight.T, which is most of the work, as an array.
 
-    The BLAS of torch is MKL, which keeps to 256 bits on processors that are not Intel's. oneDNN
-    does not, and it is behind torch's convolutions: every row is a pixel.
+    It multiplies what is in h when it is called; into `out`, or into new memory. MKL keeps to 256
+    bits on processors of AMD. oneDNN does not, and it is behind torch's convolutions: every row is
+    a pixel.
     """
     if len(h) * weight.numel() < _MANY or not torch.backends.mkldnn.is_available():
-        return torch.mm(h, weight.T, out=out)
+        weight, found = weight.T, out.numpy()
+
+        def multiply():
+            torch.mm(h, weight, out=out)
+            return found
+
+        return multiply
+
     pixels = h.view(1, len(h), 1, -1).permute(0, 3, 1, 2)  # channels last, so nothing is copied
     kernel = weight[..., None, None]
-    found = torch.mkldnn_convolution(pixels, kernel, None, [0, 0], [1, 1], [1, 1], 1)
-    return found.permute(0, 2, 3, 1).view(out.shape)
+
+    def convolve():
+        found = torch.mkldnn_convolution(pixels, kernel, None, [0, 0], [1, 1], [1, 1], 1)
+        return found.permute(0, 2, 3, 1).view(out.shape).numpy()
+
+    return convolve
 
 
 class _Compiled:
-    """A step as a matrix product in torch and one compiled pass over its rows, in place."""
+    """A step as a matrix product in torch and one compiled pass over its rows, in place.
+
+    What a step needs is laid out before the first: the caches are full of states by then, and every
+    bit of Python between two steps is slow.
+    """
 
     def __init__(self, kind, projected, weight, bias, held, shared, alive, n_instances, edit):
         self.rows, self.weight, self.n_instances = ROWS[kind], weight.detach(), n_instances
         self.recurrent = projected.new_empty(n_instances * len(held.nodes), len(weight))
-        self.projected = projected.numpy()
+        self.projected = list(projected.numpy())
         self.bias = np.empty(0, dtype=np.float32) if bias is None else bias.detach().numpy()
         nobody = np.empty((len(projected), 0), dtype=bool)
-        self.alive = nobody if alive is None else alive.numpy()
+        self.alive = list(nobody if alive is None else alive.numpy())
         self.options = held.state == "c", kind == "relu", shared, n_instances
-        self.held, self.joined = held[:4], None
+        self.held, self.n_joined = held[:4], None
 
     def __call__(self, states, n_joined, timepoint, at_rest=False):
-        if self.joined is None or self.joined[0] != n_joined:
-            self.joined = n_joined, *self.views(states, n_joined * self.n_instances)
-        _, h, recurrent, states_there = self.joined
-        if at_rest:  # all states are 0
-            recurrent.zero_()
-        else:
-            recurrent = _product(h, self.weight, recurrent)
-        g = recurrent.numpy()
-        self.rows(
-            g,
-            self.projected[timepoint],
-            self.bias,
-            *states_there,
-            *self.options,
-            self.alive[timepoint],
-            timepoint,
-            *self.held,
-        )
+        if n_joined != self.n_joined:
+            self.join(states, n_joined)
+        g = self.at_rest() if at_rest else self.multiply()
+        projected, alive = self.projected[timepoint], self.alive[timepoint]
+        self.rows(g, projected, *self.joined, alive, timepoint, *self.held)
         return states
 
-    def views(self, states, rows):
-        """Return the rows in use: of h and its product, for torch and for the kernel."""
-        h, recurrent = states["h"][:rows], self.recurrent[:rows]
-        return h, recurrent, (h.numpy(), states.get("c", states["h"])[:rows].numpy())
+    def join(self, states, n_joined):
+        """Lay out the rows in use: of the states and of their product."""
+        rows = n_joined * self.n_instances
+        h, self.out = states["h"][:rows], self.recurrent[:rows]
+        c = states.get("c", states["h"])[:rows]
+        self.multiply = _multiplier(h, self.weight, self.out)
+        self.joined = self.bias, h.numpy(), c.numpy(), *self.options
+        self.n_joined = n_joined
+
+    def at_rest(self):
+        """Return the product if all states are 0."""
+        return self.out.zero_().numpy()
