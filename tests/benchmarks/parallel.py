@@ -1,5 +1,6 @@
 """What two workers bring and what they cost, by backend of joblib: time, memory, bytes sent."""
 
+import hashlib
 import io
 import json
 import subprocess
@@ -12,6 +13,7 @@ from functools import partial
 import cloudpickle
 import joblib
 import numpy as np
+from joblib import Parallel, delayed
 from joblib.parallel import ThreadingBackend, register_parallel_backend
 from sklearn.utils import Bunch
 from tqdm import tqdm
@@ -140,6 +142,22 @@ def _knockouts(quick):
     return partial(knockout_importance, net, X, y, start=start, n_repeats=2, random_state=0)
 
 
+def _hash(states, times):
+    """Work that needs neither the interpreter nor memory of its own."""
+    for _ in range(times):
+        hashlib.sha256(states[:64]).digest()
+
+
+def _nothing_but_work(quick, seconds):
+    """Return a call that hashes for so long, in as many messages as a relay map has."""
+    states, times = map_problem(quick)[2], 1
+    while (taken := _seconds(partial(_hash, states, times))) < 0.01:
+        times *= 2
+    times = max(1, round(times * seconds / taken / 32))
+    tasks = [delayed(_hash)(states, times)] * 32
+    return lambda: Parallel(prefer="threads", pre_dispatch="all")(tasks)
+
+
 # ---------------------------------------------------------------- time and memory
 
 
@@ -198,16 +216,25 @@ def _seconds(call):
     return time.perf_counter() - start
 
 
+def _pairs(call, n):
+    """Return seconds without workers and with them, in turn."""
+    pairs = []
+    for _ in range(n):
+        with joblib.parallel_config("sequential"):
+            alone = _seconds(call)
+        pairs.append((alone, _seconds(call)))
+    return pairs
+
+
 def measure(kind, quick):
     """Print times of both ways, in pairs, and memory; in a process of its own, to be read there."""
-    call, pairs = _map(quick), []
+    call, n = _map(quick), 1 if quick else 5
     with workers(kind):
         call()  # workers start, and import and load what they need
-        for _ in range(1 if quick else 5):
-            with joblib.parallel_config("sequential"):
-                alone = _seconds(call)
-            pairs.append((alone, _seconds(call)))
-        print(json.dumps({"pairs": pairs, "memory": peak_memory(call)}))
+        pairs, memory = _pairs(call, n), peak_memory(call)
+        work = _nothing_but_work(quick, pairs[-1][0])
+        work()
+        print(json.dumps({"pairs": pairs, "memory": memory, "at most": _pairs(work, n)}))
 
 
 def _in_new_process(kind, quick):
@@ -216,21 +243,25 @@ def _in_new_process(kind, quick):
     return json.loads(output.splitlines()[-1])
 
 
+def _faster(pairs):
+    ratios = [alone / beside for alone, beside in pairs]
+    return f"{np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
 def run(quick):
     """Return the tables as text."""
     times, sent = [], []
     for kind in tqdm(KINDS, desc="backends"):
         found = _in_new_process(kind, quick)
-        ratios = [alone / beside for alone, beside in found["pairs"]]
-        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        times.append([kind, f"{np.median(ratios):.2f}", spread, f"{found['memory'] / MIB:.0f}"])
+        faster = [_faster(found[name]) for name in ("pairs", "at most")]
+        times.append([kind, *faster, f"{found['memory'] / MIB:.0f}"])
     for name, call in (("relay map", _map(quick)), ("knockouts", _knockouts(quick))):
         weighed = weigh(call)
         for kind in ("loky", "dask"):
             messages, shared = weighed[kind], weighed[f"{kind}_shared"]
             each, once = np.mean(messages) / 1024, sum(shared) / MIB
             sent.append([name, kind, len(messages), f"{each:.0f}", f"{once:.1f}"])
-    faster = ["backend", "times faster", "in five runs", "memory (MiB)"]
+    faster = ["backend", "times faster", "nothing but work", "memory (MiB)"]
     header = ["work", "backend", "messages", "KiB each", "shared (MiB)"]
     return TEXT.format(times=markdown(faster, times), sent=markdown(header, sent))
 
@@ -239,8 +270,10 @@ TEXT = """## Workers
 
 A relay map of four concepts, n=5000, 200 time steps, 64 nodes (61 MiB of states), with two workers
 of one thread each that have been started before. Median and range of how many times faster it is
-than without workers, in pairs of runs; and peak memory above that before the call, all processes
-together, pages that they share counted once. dask's scheduler works on the same cores:
+than without workers, in five pairs of runs; the same of as many messages that hash for as long,
+with the states as argument: what the machine and the backend allow, since dask's scheduler and its
+workers' own threads work on the same two cores; and peak memory above that before the call, all
+processes together, pages that they share counted once:
 
 {times}
 
