@@ -321,9 +321,9 @@ def test_coefficients_of_tanh():
     x = np.linspace(0, float(_recurrence._END), 200_001)[1:]
     error = x * np.polyval(p[::-1], x**2) / np.polyval([1, *q[::-1]], x**2) - np.tanh(x)
     assert np.abs(error).max() < 2**-24  # half of what float32 resolves next to one
-    half = [np.array(c, dtype=float) for c in (_recurrence._HALF_P, _recurrence._HALF_Q)]
-    twice = 2 * x * np.polyval(half[0][::-1], 4 * x**2) / np.polyval([1, *half[1][::-1]], 4 * x**2)
-    np.testing.assert_allclose(twice, error + np.tanh(x), rtol=1e-12)
+    p, q = (np.array(c, float) for c in (_recurrence._SIGMOID_P, _recurrence._SIGMOID_Q))
+    less_half = 2 * x * np.polyval(p[::-1], 4 * x**2) / np.polyval([1, *q[::-1]], 4 * x**2)
+    np.testing.assert_allclose(2 * less_half, error + np.tanh(x), rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["gru", "lstm"])

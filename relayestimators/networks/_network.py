@@ -10,6 +10,7 @@ from numbers import Integral
 from typing import NamedTuple
 
 import torch
+from llvmlite.binding import get_host_cpu_name
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
@@ -431,6 +432,17 @@ def one_thread(wanted=True):
     finally:
         if wanted:
             torch.set_num_threads(before)
+
+
+def processor():
+    """Return the kind of processor; on another kind sums are rounded in another order.
+
+    Returns
+    -------
+    str
+        As LLVM names it, and the vector instructions that torch uses.
+    """
+    return f"{get_host_cpu_name()} ({torch.backends.cpu.get_cpu_capability()})"
 
 
 def _check_one_of(name, value, allowed, where=""):

@@ -302,13 +302,14 @@ _F = np.float32
 
 
 # tanh(x) = x P(x^2) / Q(x^2), lowest power first: the minimax fit of these degrees on [0, 8.2],
-# where tanh rounds to one. Q ends in x^8 itself, which saves a product. For tanh(x / 2) all are
-# powers of two times these, so that halving costs nothing.
+# where tanh rounds to one. Q ends in x^8 itself, which saves a product. For sigmoid(x), which is
+# (1 + tanh(x / 2)) / 2, all are powers of two times these, so that halving costs nothing.
 _END = _F(8.2)
 _P = tuple(map(_F, (1204722.5, 161740.359, 4275.48779, 25.9166698, 0.0176747441)))
 _Q = tuple(map(_F, (1204722.62, 563314.375, 31417.4922, 406.461548)))
-_HALF_P = tuple(_F(128 * p / 4**i) for i, p in enumerate(_P))
-_HALF_Q = tuple(_F(256 * q / 4**i) for i, q in enumerate(_Q))
+_SIGMOID_P = tuple(_F(64 * p / 4**i) for i, p in enumerate(_P))
+_SIGMOID_Q = tuple(_F(256 * q / 4**i) for i, q in enumerate(_Q))
+_HALF = _F(0.5)
 
 
 @_inline
@@ -326,9 +327,9 @@ def _tanh(x):
 
 
 @_inline
-def _half_tanh(x):
-    """Return those of tanh(x / 2); sigmoid(x) = (1 + tanh(x / 2)) / 2."""
-    return _fraction(x, _END + _END, _HALF_P, _HALF_Q)
+def _sigmoid(x):
+    """Return those of sigmoid(x) - 1/2, which is odd as tanh is."""
+    return _fraction(x, _END + _END, _SIGMOID_P, _SIGMOID_Q)
 
 
 @_inline
@@ -377,11 +378,12 @@ def _gru_rows(g, x, bias, h, c, on_c, relu, shared, n, alive, t, nodes, values, 
             gz, xz = gr[size:], xr[size:]
             gc, xc = gr[2 * size :], xr[2 * size :]
             for j in range(size):
-                pr, dr = _half_tanh(gr[j] + xr[j])
-                pz, dz = _half_tanh(gz[j] + xz[j])
-                reset = (dr + pr) / (dr + dr)
+                pr, dr = _sigmoid(gr[j] + xr[j])
+                pz, dz = _sigmoid(gz[j] + xz[j])
+                reset = _HALF + pr / dr
                 pc, dc = _tanh(xc[j] + reset * (gc[j] + bias[j]))
-                hr[j] = (pc * (dz - pz) + hr[j] * dc * (dz + pz)) / (dc * (dz + dz))
+                enter, stay = _HALF * dz - pz, _HALF * dz + pz
+                hr[j] = (pc * enter + hr[j] * dc * stay) / (dc * dz)
             if inside:
                 _hold(hr, which, now, i)
 
@@ -401,17 +403,17 @@ def _lstm_rows(g, x, bias, h, c, on_c, relu, shared, n, alive, t, nodes, values,
             gg, xg = gi[2 * size :], xi[2 * size :]
             go, xo = gi[3 * size :], xi[3 * size :]
             for j in range(size):
-                pi, di = _half_tanh(gi[j] + xi[j])
-                pf, df = _half_tanh(gf[j] + xf[j])
+                pi, di = _sigmoid(gi[j] + xi[j])
+                pf, df = _sigmoid(gf[j] + xf[j])
                 pg, dg = _tanh(gg[j] + xg[j])
-                d = di * dg
-                cr[j] = ((df + pf) * cr[j] * d + (di + pi) * pg * df) / ((df + df) * d)
+                enter, stay, d = _HALF * di + pi, _HALF * df + pf, di * dg
+                cr[j] = (stay * cr[j] * d + enter * pg * df) / (df * d)
             if inside and on_c:
                 _hold(cr, which, now, i)
             for j in range(size):
-                po, do = _half_tanh(go[j] + xo[j])
+                po, do = _sigmoid(go[j] + xo[j])
                 pc, dc = _tanh(cr[j])
-                hr[j] = (do + po) * pc / ((do + do) * dc)
+                hr[j] = (_HALF * do + po) * pc / (do * dc)
             if inside and not on_c:
                 _hold(hr, which, now, i)
 

@@ -374,7 +374,8 @@ def findings_page(results):
         f"wrote: {len(results['nets'])} nets, seeds 0 to {settings['seeds'] - 1} for the claims "
         "of Hintze, Najam and Schossau (arXiv:2510.01271), 0 to "
         f"{settings['seeds beyond'] - 1} beyond them; data, training and analysis all depend "
-        f"on the seed. {versions}.\n"
+        "on the seed, and on the processor: another kind rounds sums in another order, so that the "
+        f"nets trained there are others. {versions}.\n"
     )
     sections = [
         _summary_section,

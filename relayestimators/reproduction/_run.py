@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from .._text import plain
 from .._validation import check_integer
-from ..networks import one_thread
+from ..networks import one_thread, processor
 from ._measure import measure
 from ._plan import BEYOND, PAPER, Experiment
 
@@ -56,7 +56,8 @@ def reproduce(folder, *, n_seeds=10, n_seeds_beyond=5, quick=False, n_jobs=None,
     folder, start = Path(folder), time.perf_counter()
     kept = folder / "nets"
     kept.mkdir(parents=True, exist_ok=True)
-    versions = {name: version(name) for name in _PACKAGES}
+    versions = {"processor": processor(), "python": platform.python_version()}
+    versions |= {name: version(name) for name in _PACKAGES}
     jobs = {
         _file(kept, experiment, quick, in_depth, versions): (experiment, in_depth)
         for experiment, in_depth in _experiments(n_seeds, n_seeds_beyond).items()
@@ -74,7 +75,7 @@ def reproduce(folder, *, n_seeds=10, n_seeds_beyond=5, quick=False, n_jobs=None,
     bar.close()
     results = {
         "settings": {"seeds": n_seeds, "seeds beyond": n_seeds_beyond, "quick": quick},
-        "versions": {"python": platform.python_version(), **versions},
+        "versions": versions,
         "seconds": round(time.perf_counter() - start),
         "nets": [json.loads(path.read_text()) for path in jobs],
     }
@@ -99,7 +100,7 @@ def _expected_length(experiment, in_depth):
 
 
 def _file(folder, experiment, quick, in_depth, versions):
-    """Return where a net is kept; another version or setting has another file."""
+    """Return where a net is kept; another version, processor or setting has another file."""
     fingerprint = json.dumps([experiment, quick, in_depth, versions])
     return folder / f"{experiment.name}-{zlib.crc32(fingerprint.encode()):08x}.json"
 
