@@ -182,7 +182,7 @@ def _table(name, results):
     for method in OURS | THEIRS:
         found = [result for result in results if result.method == method]
         if not found:
-            rows.append([f"`{method}`", "not run", "", ""])
+            rows.append([_named(method), "not run", "", ""])
             continue
         accuracies = [result.accuracy for result in found]
         mean = np.mean(accuracies)
