@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from llvmlite.binding import get_host_cpu_name
-from numba import njit
+from numba import njit, types
+from numba.extending import intrinsic
 
 
 class Held(NamedTuple):
@@ -158,18 +159,19 @@ def step_through(
     stepper = (_Compiled if compiled else _Plain)(
         kind, projected, weight, bias, held, shared, alive, n_instances, edit
     )
-    begun = np.searchsorted(joins, np.arange(n_timepoints), side="right").tolist()
-    n_joined, before = 0, None
-    for t, n_begun in zip(order, begun, strict=True):
-        if n_begun > n_joined:
-            if before is not None:
-                _take_trunk(states, trunk, before, n_joined, n_begun)
-            n_joined = n_begun
+    n_joined = 0
+    for first, stop, n_begun in _stretches(joins, n_timepoints):
+        times = order[first:stop]
+        if first:
+            _take_trunk(states, trunk, order[first - 1], n_joined, n_begun)
+        n_joined, rows = n_begun, n_begun * n_instances
         if n_joined:
-            states = stepper(states, n_joined, t, at_rest=before is None)
-        if keep:
-            _note(paths, states, trunk, t, n_joined, n_copies)
-        before = t
+            for t, states in stepper.run(states, n_joined, times, at_rest=not first):  # noqa: B020
+                if keep:
+                    for name, path in paths.items():
+                        path[t, :rows] = states[name][:rows]
+        if keep and n_joined < n_copies:
+            _follow_trunk(paths, trunk, times, n_joined)
     if n_joined < n_copies:
         _take_trunk(states, trunk, order[-1], n_joined, n_copies)
     return {name: Trajectory(paths[name], states[name]) for name in names}
@@ -195,6 +197,13 @@ def split_bias(kind, bias):
     return torch.cat([bias[: -len(inner)], torch.zeros_like(inner)]), inner
 
 
+def _stretches(joins, n_timepoints):
+    """Return (first step, one after its last, copies that have joined) between two joins."""
+    firsts = np.union1d([0], joins[joins < n_timepoints])
+    counts = np.searchsorted(joins, firsts, side="right")
+    return zip(firsts.tolist(), [*firsts[1:].tolist(), n_timepoints], counts.tolist(), strict=True)
+
+
 def _take_trunk(states, trunk, timepoint, first, last):
     """Set the states of some copies to those of the intact run."""
     for name, state in states.items():
@@ -202,13 +211,12 @@ def _take_trunk(states, trunk, timepoint, first, last):
         state.view(-1, *intact.shape)[first:last] = intact
 
 
-def _note(paths, states, trunk, timepoint, n_joined, n_copies):
-    """Keep the states after a step; copies that have not joined are the intact run."""
+def _follow_trunk(paths, trunk, times, n_joined):
+    """Keep the intact run as the paths of the copies that have not joined."""
+    during = slice(min(times), max(times) + 1)
     for name, path in paths.items():
-        path[timepoint] = states[name]
-        if n_joined < n_copies:
-            intact = trunk[name][timepoint]
-            path[timepoint].view(-1, *intact.shape)[n_joined:] = intact
+        intact = trunk[name][during]
+        path[during].unflatten(1, (-1, intact.shape[1]))[:, n_joined:] = intact[:, None]
 
 
 # ---------------------------------------------------------------- in torch
@@ -250,14 +258,20 @@ class _Plain:
     """A step in torch operations: any device and dtype, and gradients."""
 
     def __init__(self, kind, projected, weight, bias, held, shared, alive, n_instances, edit):
-        self.step, self.weight, self.bias = STEPS[kind], weight, bias
+        self.cell, self.weight, self.bias = STEPS[kind], weight, bias
         n_copies = 1 if shared else len(held.nodes)
         self.projected = projected.view(len(projected), n_copies, n_instances, -1)
         self.alive, self.edit, self.held, self.n_instances = alive, edit, held, n_instances
         self.nodes = torch.as_tensor(held.nodes, device=projected.device)[:, None, :]
         self.values = torch.as_tensor(held.values, device=projected.device, dtype=projected.dtype)
 
-    def __call__(self, states, n_joined, timepoint, at_rest=False):
+    def run(self, states, n_joined, times, at_rest):
+        """Step the copies that have joined; yield every time step, and the states after it."""
+        for timepoint in times:
+            states = self.step(states, n_joined, timepoint)
+            yield timepoint, states
+
+    def step(self, states, n_joined, timepoint):
         rows = n_joined * self.n_instances
         shape = (n_joined, self.n_instances, -1)
         before = {name: state[:rows].view(shape) for name, state in states.items()}
@@ -267,7 +281,7 @@ class _Plain:
         def hold(name, state):
             return self.hold(name, state, timepoint)
 
-        after = self.step(recurrent, projected, self.bias, before, hold)
+        after = self.cell(recurrent, projected, self.bias, before, hold)
         if self.edit is not None:
             edited = self.edit(after["h"].reshape(rows, -1), timepoint)
             after["h"] = edited.view(shape)
@@ -299,6 +313,19 @@ class _Plain:
 _compiled = njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
 _inline = njit(inline="always", fastmath={"contract"}, error_model="numpy")
 _F = np.float32
+
+
+@intrinsic
+def _wide_vectors(typingctx):
+    """Let LLVM use vectors of 512 bits where there are any, as the matrix products do anyway."""
+
+    def generate(context, builder, signature, arguments):
+        attributes = builder.function.attributes
+        if isinstance(attributes, set):  # llvmlite's own `add` knows no attributes with a value
+            set.add(attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.none(), generate
 
 
 # tanh(x) = x P(x^2) / Q(x^2), lowest power first: the minimax fit of these degrees on [0, 8.2],
@@ -343,15 +370,16 @@ def _hold(row, nodes, now, instance):
 
 
 @_compiled
-def _rnn_rows(g, x, bias, h, c, on_c, relu, shared, n, alive, t, nodes, values, first, last):
+def _rnn_rows(t, g, h, c, n, x, bias, alive, shared, relu, on_c, nodes, values, first, last):
+    _wide_vectors()
     for copy in range(len(g) // n):
         inside, which = first[copy] <= t < last[copy], nodes[copy]
         now = values[copy, t if values.shape[1] > 1 else 0]
         for i in range(n):
-            if len(alive) and not alive[i]:
+            if len(alive) and not alive[t, i]:
                 continue
             r = copy * n + i
-            gr, xr, hr = g[r], x[i if shared else r], h[r]
+            gr, xr, hr = g[r], x[t, i if shared else r], h[r]
             if relu:
                 for j in range(len(hr)):
                     v = gr[j] + xr[j]
@@ -365,16 +393,17 @@ def _rnn_rows(g, x, bias, h, c, on_c, relu, shared, n, alive, t, nodes, values, 
 
 
 @_compiled
-def _gru_rows(g, x, bias, h, c, on_c, relu, shared, n, alive, t, nodes, values, first, last):
+def _gru_rows(t, g, h, c, n, x, bias, alive, shared, relu, on_c, nodes, values, first, last):
+    _wide_vectors()
     size = h.shape[1]
     for copy in range(len(g) // n):
         inside, which = first[copy] <= t < last[copy], nodes[copy]
         now = values[copy, t if values.shape[1] > 1 else 0]
         for i in range(n):
-            if len(alive) and not alive[i]:
+            if len(alive) and not alive[t, i]:
                 continue
             r = copy * n + i
-            gr, xr, hr = g[r], x[i if shared else r], h[r]
+            gr, xr, hr = g[r], x[t, i if shared else r], h[r]
             gz, xz = gr[size:], xr[size:]
             gc, xc = gr[2 * size :], xr[2 * size :]
             for j in range(size):
@@ -389,16 +418,17 @@ def _gru_rows(g, x, bias, h, c, on_c, relu, shared, n, alive, t, nodes, values, 
 
 
 @_compiled
-def _lstm_rows(g, x, bias, h, c, on_c, relu, shared, n, alive, t, nodes, values, first, last):
+def _lstm_rows(t, g, h, c, n, x, bias, alive, shared, relu, on_c, nodes, values, first, last):
+    _wide_vectors()
     size = h.shape[1]
     for copy in range(len(g) // n):
         inside, which = first[copy] <= t < last[copy], nodes[copy]
         now = values[copy, t if values.shape[1] > 1 else 0]
         for i in range(n):
-            if len(alive) and not alive[i]:
+            if len(alive) and not alive[t, i]:
                 continue
             r = copy * n + i
-            gi, xi, hr, cr = g[r], x[i if shared else r], h[r], c[r]
+            gi, xi, hr, cr = g[r], x[t, i if shared else r], h[r], c[r]
             gf, xf = gi[size:], xi[size:]
             gg, xg = gi[2 * size :], xi[2 * size :]
             go, xo = gi[3 * size :], xi[3 * size :]
@@ -455,37 +485,32 @@ def _multiplier(h, weight, out):
 class _Compiled:
     """A step as a matrix product in torch and one compiled pass over its rows, in place.
 
-    What a step needs is laid out before the first: the caches are full of states by then, and every
-    bit of Python between two steps is slow.
+    What the steps need is laid out before the first: the caches are full of states by then, and
+    every bit of Python between two steps is slow.
     """
 
     def __init__(self, kind, projected, weight, bias, held, shared, alive, n_instances, edit):
-        self.rows, self.weight, self.n_instances = ROWS[kind], weight.detach(), n_instances
+        self.pass_over, self.weight, self.n_instances = ROWS[kind], weight.detach(), n_instances
         self.recurrent = projected.new_empty(n_instances * len(held.nodes), len(weight))
-        self.projected = list(projected.numpy())
-        self.bias = np.empty(0, dtype=np.float32) if bias is None else bias.detach().numpy()
-        nobody = np.empty((len(projected), 0), dtype=bool)
-        self.alive = list(nobody if alive is None else alive.numpy())
-        self.options = held.state == "c", kind == "relu", shared, n_instances
-        self.held, self.n_joined = held[:4], None
+        nobody = np.empty((0, 0), dtype=bool), np.empty(0, dtype=np.float32)
+        self.fixed = (
+            projected.numpy(),
+            nobody[1] if bias is None else bias.detach().numpy(),
+            nobody[0] if alive is None else alive.numpy(),
+            shared,
+            kind == "relu",
+            held.state == "c",
+            *held[:4],
+        )
 
-    def __call__(self, states, n_joined, timepoint, at_rest=False):
-        if n_joined != self.n_joined:
-            self.join(states, n_joined)
-        g = self.at_rest() if at_rest else self.multiply()
-        projected, alive = self.projected[timepoint], self.alive[timepoint]
-        self.rows(g, projected, *self.joined, alive, timepoint, *self.held)
-        return states
-
-    def join(self, states, n_joined):
-        """Lay out the rows in use: of the states and of their product."""
+    def run(self, states, n_joined, times, at_rest):
+        """Step the copies that have joined; yield every time step, and the states after it."""
         rows = n_joined * self.n_instances
-        h, self.out = states["h"][:rows], self.recurrent[:rows]
-        c = states.get("c", states["h"])[:rows]
-        self.multiply = _multiplier(h, self.weight, self.out)
-        self.joined = self.bias, h.numpy(), c.numpy(), *self.options
-        self.n_joined = n_joined
-
-    def at_rest(self):
-        """Return the product if all states are 0."""
-        return self.out.zero_().numpy()
+        h, out = states["h"][:rows], self.recurrent[:rows]
+        multiply, pass_over = _multiplier(h, self.weight, out), self.pass_over
+        fixed = h.numpy(), states.get("c", h)[:rows].numpy(), self.n_instances, *self.fixed
+        for timepoint in times:
+            product = out.zero_().numpy() if at_rest else multiply()
+            at_rest = False
+            pass_over(timepoint, product, *fixed)
+            yield timepoint, states
