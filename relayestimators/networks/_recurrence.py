@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from llvmlite import ir
 from llvmlite.binding import get_host_cpu_name
 from numba import njit, types
 from numba.extending import intrinsic
@@ -316,13 +317,20 @@ _F = np.float32
 
 
 @intrinsic
-def _wide_vectors(typingctx):
-    """Let LLVM use vectors of 512 bits where there are any, as the matrix products do anyway."""
+def _arguments_are_apart(typingctx):
+    """Promise that no two arrays overlap, and allow vectors of 512 bits where there are any.
+
+    Without the promise every row begins with comparing addresses. LLVM prefers 256 bits, lest wide
+    instructions slow the clock; the products in between use them anyway.
+    """
 
     def generate(context, builder, signature, arguments):
-        attributes = builder.function.attributes
-        if isinstance(attributes, set):  # llvmlite's own `add` knows no attributes with a value
-            set.add(attributes, '"prefer-vector-width"="512"')
+        function = builder.function
+        for argument in function.args:
+            if isinstance(argument.type, ir.PointerType):
+                argument.add_attribute("noalias")
+        if isinstance(function.attributes, set):  # whose `add` takes no attribute with a value
+            set.add(function.attributes, '"prefer-vector-width"="512"')
         return context.get_dummy_value()
 
     return types.none(), generate
@@ -360,21 +368,23 @@ def _sigmoid(x):
 
 
 @_inline
-def _hold(row, nodes, now, instance):
-    values = now[instance if len(now) > 1 else 0]
-    for i in range(len(nodes)):
-        row[nodes[i]] = values[i]
+def _hold(states, nodes, values, instance, alive, t):
+    """Hold nodes of one copy, in some of its rows; `instance` is what the first of them is of."""
+    for k in range(len(nodes)):
+        for i in range(len(states)):
+            if not len(alive) or alive[t, instance + i]:
+                states[i, nodes[k]] = values[instance + i if len(values) > 1 else 0, k]
 
 
-# Gates are sliced before a loop over nodes: with offsets inside, the loop is not vectorised.
+# Gates are sliced before a loop over nodes: with offsets inside, the loop is not vectorised. Two
+# short loops are faster than one, as more of their steps are under way at a time. What the first
+# hands on is in `spare`: a row of its own, whose address nothing has to be compared with.
 
 
 @_compiled
-def _rnn_rows(t, g, h, c, n, x, bias, alive, shared, relu, on_c, nodes, values, first, last):
-    _wide_vectors()
+def _rnn_rows(t, g, h, c, n, x, bias, alive, spare, shared, relu, on_c, nodes, values, first, last):
+    _arguments_are_apart()
     for copy in range(len(g) // n):
-        inside, which = first[copy] <= t < last[copy], nodes[copy]
-        now = values[copy, t if values.shape[1] > 1 else 0]
         for i in range(n):
             if len(alive) and not alive[t, i]:
                 continue
@@ -388,17 +398,16 @@ def _rnn_rows(t, g, h, c, n, x, bias, alive, shared, relu, on_c, nodes, values, 
                 for j in range(len(hr)):
                     p, d = _tanh(gr[j] + xr[j])
                     hr[j] = p / d
-            if inside:
-                _hold(hr, which, now, i)
+        if first[copy] <= t < last[copy]:
+            held = values[copy, t if values.shape[1] > 1 else 0]
+            _hold(h[copy * n : copy * n + n], nodes[copy], held, 0, alive, t)
 
 
 @_compiled
-def _gru_rows(t, g, h, c, n, x, bias, alive, shared, relu, on_c, nodes, values, first, last):
-    _wide_vectors()
-    size = h.shape[1]
+def _gru_rows(t, g, h, c, n, x, bias, alive, spare, shared, relu, on_c, nodes, values, first, last):
+    _arguments_are_apart()
+    size, candidate = h.shape[1], spare[0]
     for copy in range(len(g) // n):
-        inside, which = first[copy] <= t < last[copy], nodes[copy]
-        now = values[copy, t if values.shape[1] > 1 else 0]
         for i in range(n):
             if len(alive) and not alive[t, i]:
                 continue
@@ -408,22 +417,26 @@ def _gru_rows(t, g, h, c, n, x, bias, alive, shared, relu, on_c, nodes, values, 
             gc, xc = gr[2 * size :], xr[2 * size :]
             for j in range(size):
                 pr, dr = _sigmoid(gr[j] + xr[j])
+                candidate[j] = xc[j] + (_HALF + pr / dr) * (gc[j] + bias[j])
+            for j in range(size):
                 pz, dz = _sigmoid(gz[j] + xz[j])
-                reset = _HALF + pr / dr
-                pc, dc = _tanh(xc[j] + reset * (gc[j] + bias[j]))
+                pc, dc = _tanh(candidate[j])
                 enter, stay = _HALF * dz - pz, _HALF * dz + pz
                 hr[j] = (pc * enter + hr[j] * dc * stay) / (dc * dz)
-            if inside:
-                _hold(hr, which, now, i)
+        if first[copy] <= t < last[copy]:
+            held = values[copy, t if values.shape[1] > 1 else 0]
+            _hold(h[copy * n : copy * n + n], nodes[copy], held, 0, alive, t)
 
 
 @_compiled
-def _lstm_rows(t, g, h, c, n, x, bias, alive, shared, relu, on_c, nodes, values, first, last):
-    _wide_vectors()
-    size = h.shape[1]
+def _lstm_rows(
+    t, g, h, c, n, x, bias, alive, spare, shared, relu, on_c, nodes, values, first, last
+):
+    _arguments_are_apart()
+    size, top, low = h.shape[1], spare[0], spare[1]
     for copy in range(len(g) // n):
-        inside, which = first[copy] <= t < last[copy], nodes[copy]
-        now = values[copy, t if values.shape[1] > 1 else 0]
+        inside = first[copy] <= t < last[copy]
+        held = values[copy, t if values.shape[1] > 1 else 0]
         for i in range(n):
             if len(alive) and not alive[t, i]:
                 continue
@@ -434,18 +447,19 @@ def _lstm_rows(t, g, h, c, n, x, bias, alive, shared, relu, on_c, nodes, values,
             go, xo = gi[3 * size :], xi[3 * size :]
             for j in range(size):
                 pi, di = _sigmoid(gi[j] + xi[j])
-                pf, df = _sigmoid(gf[j] + xf[j])
                 pg, dg = _tanh(gg[j] + xg[j])
-                enter, stay, d = _HALF * di + pi, _HALF * df + pf, di * dg
-                cr[j] = (stay * cr[j] * d + enter * pg * df) / (df * d)
+                top[j], low[j] = (_HALF * di + pi) * pg, di * dg
+            for j in range(size):
+                pf, df = _sigmoid(gf[j] + xf[j])
+                cr[j] = ((_HALF * df + pf) * cr[j] * low[j] + top[j] * df) / (df * low[j])
             if inside and on_c:
-                _hold(cr, which, now, i)
+                _hold(c[r : r + 1], nodes[copy], held, i, alive, t)
             for j in range(size):
                 po, do = _sigmoid(go[j] + xo[j])
                 pc, dc = _tanh(cr[j])
                 hr[j] = (_HALF * do + po) * pc / (do * dc)
-            if inside and not on_c:
-                _hold(hr, which, now, i)
+        if inside and not on_c:
+            _hold(h[copy * n : copy * n + n], nodes[copy], held, 0, alive, t)
 
 
 ROWS = {"tanh": _rnn_rows, "relu": _rnn_rows, "gru": _gru_rows, "lstm": _lstm_rows}
@@ -497,6 +511,7 @@ class _Compiled:
             projected.numpy(),
             nobody[1] if bias is None else bias.detach().numpy(),
             nobody[0] if alive is None else alive.numpy(),
+            projected.new_empty(2, weight.shape[1]).numpy(),  # aligned, unlike numpy's
             shared,
             kind == "relu",
             held.state == "c",
