@@ -157,10 +157,11 @@ class RecurrentNetwork(nn.Module):
         self.check_state(state)
         intact, runs = _Intact(self, X), {}
         if clamp is not None:
-            runs = self._branch(intact, [self._prepared(clamp, X)], watch=layer)
+            clamp = self._prepared(clamp, X)
+            runs = self._branch(intact, clamp.layer, self._held([clamp]), watch=layer)
         run = runs.get(layer) or intact.layer(layer)
         last = runs.get(self.num_layers - 1) or intact.layer(self.num_layers - 1)
-        hidden, final = (torch.cat([way[state][i] for way in run], dim=-1) for i in (0, 1))
+        hidden, final = (_beside([way[state][i] for way in run]) for i in (0, 1))
         if intact.alive is not None:
             hidden = hidden.masked_fill(~intact.alive[:, :, None], torch.nan)
         return Unrolled(self._read_out(last), hidden.transpose(0, 1), final)
@@ -186,19 +187,24 @@ class RecurrentNetwork(nn.Module):
         clamps = [self._prepared(clamp, X) for clamp in clamps]
         n_rows, n_instances = self._block(X)
         n_instances = min(n_instances, len(X))
-        groups = grouped(clamps, self.hidden_size, max(1, n_rows // n_instances))
+        groups, held = grouped(clamps, self.hidden_size, max(1, n_rows // n_instances)), []
+        for members in groups:
+            chosen = [clamps[i] for i in members]
+            large = any(clamp.values.shape[1] > 1 for clamp in chosen)  # every instance its own
+            held.append(partial(self._held, chosen) if large else self._held(chosen))
         share = sum(clamp.start for clamp in clamps) > X.shape[2]  # else a trunk does not pay
         output = None
         for first in range(0, len(X), n_instances):
             rows = slice(first, first + n_instances)
             intact = _Intact(self, X[rows])
-            for members in groups:
-                chosen = [clamps[i] for i in members]
-                last = self._branch(intact, chosen, rows, share=share)[self.num_layers - 1]
-                logits = self._read_out(last).view(len(members), len(X[rows]), -1)
+            for members, hold in zip(groups, held, strict=True):
+                layer = clamps[members[0]].layer
+                hold = hold(rows) if callable(hold) else hold
+                runs = self._branch(intact, layer, hold, share=share)
+                logits = self._read_out(runs[self.num_layers - 1])
                 if output is None:
-                    output = X.new_empty(len(clamps), len(X), logits.shape[2])
-                output[members, rows] = logits
+                    output = X.new_empty(len(clamps), len(X), logits.shape[1])
+                output[members, rows] = logits.view(len(members), -1, logits.shape[1])
         return output
 
     def forward_with(self, X, edit, *, layer=-1):
@@ -234,7 +240,7 @@ class RecurrentNetwork(nn.Module):
                         edit=partial(edit, nodes=nodes) if depth == layer else None,
                     )
                 )
-            inputs = torch.cat([way["h"].path for way in run], dim=-1)
+            inputs = _beside([way["h"].path for way in run])
         return self._read_out(run)
 
     def layer_number(self, layer):
@@ -308,18 +314,19 @@ class RecurrentNetwork(nn.Module):
 
     def _read_out(self, run):
         """Return the outputs that a run of the last layer, one part per direction, leads to."""
-        return self.readout(torch.cat([way["h"].final for way in run], dim=-1))
+        return self.readout(_beside([way["h"].final for way in run]))
 
-    def _branch(self, intact, clamps, rows=slice(None), *, watch=None, share=False):
-        """Run clamped copies from the layer of the clamps on.
+    def _held(self, clamps, rows=slice(None)):
+        """Return what prepared clamps of one layer hold in each of its directions."""
+        return [stacked(clamps, way, self.hidden_size, rows) for way in range(self.n_directions)]
+
+    def _branch(self, intact, layer, held, *, watch=None, share=False):
+        """Run copies in whose layer something is held, from that layer on.
 
         Returns {layer: [{state: Trajectory} for every direction]}; paths are kept in the layer to
         `watch` and where a layer above reads them.
         """
-        layer, top = clamps[0].layer, self.num_layers - 1
-        ways = range(self.n_directions)
-        held = [stacked(clamps, way, self.hidden_size, rows) for way in ways]
-        runs = {}
+        top, ways, runs = self.num_layers - 1, range(self.n_directions), {}
         for depth in range(layer, top + 1):
             keep = depth in (watch, *range(layer, top))
             if depth == layer:
@@ -327,7 +334,7 @@ class RecurrentNetwork(nn.Module):
                     self._branch_off(intact, depth, way, held[way], keep, share) for way in ways
                 ]
                 continue
-            inputs = torch.cat([run["h"].path for run in runs[depth - 1]], dim=-1)
+            inputs = _beside([way["h"].path for way in runs[depth - 1]])
             trunk = share and self.n_directions == 1
             runs[depth] = [
                 self._step_through(
@@ -378,7 +385,7 @@ class _Intact:
         """Return what a layer reads, (n_timepoints, n_instances, n_inputs)."""
         if depth == 0:
             return self.steps
-        return torch.cat([way["h"].path for way in self.layer(depth - 1)], dim=-1)
+        return _beside([way["h"].path for way in self.layer(depth - 1)])
 
     def projected(self, depth, direction):
         """Return the projected input of one direction of a layer."""
@@ -443,6 +450,11 @@ def processor():
         As LLVM names it, and the vector instructions that torch uses.
     """
     return f"{get_host_cpu_name()} ({torch.backends.cpu.get_cpu_capability()})"
+
+
+def _beside(ways):
+    """Return the states of both directions side by side; those of one as they are."""
+    return torch.cat(ways, dim=-1) if len(ways) > 1 else ways[0]
 
 
 def _check_one_of(name, value, allowed, where=""):
