@@ -284,7 +284,7 @@ class RecurrentNetwork(nn.Module):
         """Return how many rows to step at once, and how many instances at most, by memory."""
         gates = len(self.recurrent.weight_hh_l0)
         if X.device.type == "cpu":  # a step's rows stay in the cache
-            rows, instances, floats = min(2048, max(256, 2**20 // gates)), 128, 2**24
+            rows, instances, floats = min(2048, max(256, 2**20 // gates)), 64, 2**24
         else:  # not tuned
             rows, instances, floats = 2**16, 2**12, 2**28
         steps = gates * X.shape[2]

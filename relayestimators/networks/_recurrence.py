@@ -376,9 +376,10 @@ def _hold(states, nodes, values, instance, alive, t):
                 states[i, nodes[k]] = values[instance + i if len(values) > 1 else 0, k]
 
 
-# Gates are sliced before a loop over nodes: with offsets inside, the loop is not vectorised. Two
-# short loops are faster than one, as more of their steps are under way at a time. What the first
-# hands on is in `spare`: a row of its own, whose address nothing has to be compared with.
+# Gates are sliced before a loop over nodes: with offsets inside, the loop is not vectorised. Where
+# one division waits for another, two loops are faster: more of their steps are under way at a time.
+# What the first hands on is kept in `spare`, a row of its own: to write it into those of g would
+# need comparisons of addresses, which LLVM makes for all rows at once, and gives up.
 
 
 @_compiled
@@ -406,7 +407,7 @@ def _rnn_rows(t, g, h, c, n, x, bias, alive, spare, shared, relu, on_c, nodes, v
 @_compiled
 def _gru_rows(t, g, h, c, n, x, bias, alive, spare, shared, relu, on_c, nodes, values, first, last):
     _arguments_are_apart()
-    size, candidate = h.shape[1], spare[0]
+    size = h.shape[1]
     for copy in range(len(g) // n):
         for i in range(n):
             if len(alive) and not alive[t, i]:
@@ -417,10 +418,10 @@ def _gru_rows(t, g, h, c, n, x, bias, alive, spare, shared, relu, on_c, nodes, v
             gc, xc = gr[2 * size :], xr[2 * size :]
             for j in range(size):
                 pr, dr = _sigmoid(gr[j] + xr[j])
-                candidate[j] = xc[j] + (_HALF + pr / dr) * (gc[j] + bias[j])
+                spare[j] = xc[j] + (_HALF + pr / dr) * (gc[j] + bias[j])
             for j in range(size):
                 pz, dz = _sigmoid(gz[j] + xz[j])
-                pc, dc = _tanh(candidate[j])
+                pc, dc = _tanh(spare[j])
                 enter, stay = _HALF * dz - pz, _HALF * dz + pz
                 hr[j] = (pc * enter + hr[j] * dc * stay) / (dc * dz)
         if first[copy] <= t < last[copy]:
@@ -433,7 +434,7 @@ def _lstm_rows(
     t, g, h, c, n, x, bias, alive, spare, shared, relu, on_c, nodes, values, first, last
 ):
     _arguments_are_apart()
-    size, top, low = h.shape[1], spare[0], spare[1]
+    size = h.shape[1]
     for copy in range(len(g) // n):
         inside = first[copy] <= t < last[copy]
         held = values[copy, t if values.shape[1] > 1 else 0]
@@ -447,11 +448,10 @@ def _lstm_rows(
             go, xo = gi[3 * size :], xi[3 * size :]
             for j in range(size):
                 pi, di = _sigmoid(gi[j] + xi[j])
-                pg, dg = _tanh(gg[j] + xg[j])
-                top[j], low[j] = (_HALF * di + pi) * pg, di * dg
-            for j in range(size):
                 pf, df = _sigmoid(gf[j] + xf[j])
-                cr[j] = ((_HALF * df + pf) * cr[j] * low[j] + top[j] * df) / (df * low[j])
+                pg, dg = _tanh(gg[j] + xg[j])
+                enter, stay, d = _HALF * di + pi, _HALF * df + pf, di * dg
+                cr[j] = (stay * cr[j] * d + enter * pg * df) / (df * d)
             if inside and on_c:
                 _hold(c[r : r + 1], nodes[copy], held, i, alive, t)
             for j in range(size):
@@ -511,7 +511,7 @@ class _Compiled:
             projected.numpy(),
             nobody[1] if bias is None else bias.detach().numpy(),
             nobody[0] if alive is None else alive.numpy(),
-            projected.new_empty(2, weight.shape[1]).numpy(),  # aligned, unlike numpy's
+            projected.new_empty(weight.shape[1]).numpy(),  # aligned, which numpy's are not
             shared,
             kind == "relu",
             held.state == "c",
