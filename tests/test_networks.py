@@ -454,6 +454,10 @@ def test_padding_is_told_from_data():
     assert lengths.tolist() == [T, 4]
     assert not torch.isnan(steps).any()
     assert time_major(X[:1])[1] is None
+    X = X.nan_to_num()
+    X[0, 0, -1], X[1, 1, -1] = torch.inf, -torch.inf  # no padding, whatever their sum is
+    X[0, 2, -1] = torch.nan
+    assert time_major(X)[1] is None
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from skorch.dataset import Dataset
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, Subset
 
 
 class BatchLoader(DataLoader):
@@ -49,10 +49,21 @@ class BatchLoader(DataLoader):
         at_once = isinstance(self.dataset, _InMemory)
         if not at_once or self.num_workers or self.pin_memory or self.timeout:
             return super().__iter__()
-        batches = iter(self.batch_sampler)
         # torch's loader draws a seed for its workers, also without workers
         torch.empty((), dtype=torch.int64).random_(generator=self.generator)
-        return map(self.dataset.__getitems__, batches)
+        return map(self.dataset.__getitems__, self._rows())
+
+    def _rows(self):
+        """Yield the rows of every batch, those of torch's own samplers without lists of numbers."""
+        own = type(self.sampler) in (RandomSampler, SequentialSampler)
+        if not own or type(self.batch_sampler) is not BatchSampler:
+            yield from self.batch_sampler
+            return
+        order = torch.tensor(list(self.sampler), dtype=torch.int64)
+        whole = len(order) // self.batch_size * self.batch_size
+        yield from order[:whole].view(-1, self.batch_size)
+        if whole < len(order) and not self.drop_last:
+            yield order[whole:]
 
 
 def _as_it_is(batch):

@@ -132,7 +132,7 @@ class RecurrentNetwork(nn.Module):
         _, final = self.recurrent(steps)
         final = final[0] if self.cell == "lstm" else final
         final = torch.cat((final[-2], final[-1]), dim=1) if self.bidirectional else final[-1]
-        return self.readout(self.dropout(final))
+        return self.readout(self.dropout(final) if self.dropout.p else final)
 
     @torch.no_grad()
     def unroll(self, X, *, clamp=None, layer=-1, state="h"):
@@ -479,7 +479,9 @@ def time_major(X):
         None if every series fills the panel.
     """
     steps = X.permute(2, 0, 1)
-    if not steps[-1].isnan().all(dim=1).any():
+    if not steps[-1].sum().isnan():  # one number, for most panels; infinities are looked at below
         return steps, None
     ended = steps.isnan().all(dim=2)
+    if not ended[-1].any():
+        return steps, None
     return torch.nan_to_num(steps), len(steps) - ended.sum(dim=0)
