@@ -6,11 +6,14 @@ emits the value. The engine shares no code with either.
 """
 
 import copy
+import re
 from itertools import product
 
 import numpy as np
 import pytest
 import torch
+from llvmlite.binding import get_host_cpu_features
+from numba import jit
 from torch import nn
 
 from relayestimators import Clamp, RecurrentNetwork
@@ -310,8 +313,26 @@ def test_compiled_activations_are_right_to_4e_7():
     x = np.linspace(-20, 20, 400_001, dtype=np.float32)[None]
     out, nobody = np.zeros_like(x), np.empty((0, 0), dtype=bool)
     options = nobody, x[0], True, False, False
-    ROWS["tanh"](0, x, out, out, 1, np.zeros_like(x)[None], x[0, :0], *options, *Held.nothing(1)[:4])
+    ROWS["tanh"](
+        0, x, out, out, 1, np.zeros_like(x)[None], x[0, :0], *options, *Held.nothing(1)[:4]
+    )
     assert np.abs(out - np.tanh(x.astype(float))).max() <= 4e-7
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_gates", "n_divisions"), [("tanh", 1, 1), ("gru", 3, 2), ("lstm", 4, 2)]
+)
+def test_the_compiled_pass_uses_the_widest_vectors(kind, n_gates, n_divisions):
+    """What makes it fast, and what a small change to its loops may silently end."""
+    kernel = jit(**ROWS[kind].targetoptions)(ROWS[kind].py_func)
+    g, h, c = (np.zeros((2, size), dtype=np.float32) for size in (64 * n_gates, 64, 64))
+    options = np.empty((0, 0), dtype=bool), h[0].copy(), True, False, False
+    kernel(0, g, h, c, 2, g[None].copy(), h[1].copy(), *options, *Held.nothing(1)[:4])
+    (code,) = kernel.inspect_llvm().values()
+    widths = [int(width) for width in re.findall(r"fdiv .*<(\d+) x float>", code)]
+    widest = 16 if get_host_cpu_features().get("avx512f") else max(widths)
+    assert widest >= 4
+    assert widths.count(widest) == n_divisions
 
 
 def test_coefficients_of_tanh():
