@@ -332,7 +332,7 @@ def test_the_compiled_pass_uses_the_widest_vectors(kind, n_gates, n_divisions):
     widths = [int(width) for width in re.findall(r"fdiv .*<(\d+) x float>", code)]
     widest = 16 if get_host_cpu_features().get("avx512f") else max(widths)
     assert widest >= 4
-    assert widths.count(widest) == n_divisions
+    assert widths.count(widest) >= n_divisions
 
 
 def test_coefficients_of_tanh():
