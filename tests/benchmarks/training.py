@@ -25,7 +25,7 @@ LR, CLIP = 0.01, 1.0  # the defaults of the classifiers
 SPLIT = ValidSplit(5, stratified=True)
 SIZES = [  # nodes, time steps, instances, batch, epochs, pairs of runs
     (16, 20, 640, 16, 3, 30),
-    (64, 100, 640, 64, 3, 10),
+    (64, 100, 640, 64, 3, 30),
 ]
 
 
