@@ -379,9 +379,8 @@ def _hold(states, nodes, values, instance, alive, t):
 # Gates are sliced before a loop over nodes: with offsets inside, the loop is not vectorised. Where
 # one division waits for another, two loops are faster: more of their steps are under way at a time.
 # What the first hands on is kept in `spare`, a row of its own: to write it into those of g would
-# need comparisons of addresses, which LLVM makes for all rows at once, and gives up. For the same
-# reason windows and values are looked up here, outside of the rows, and not in `_hold`: LSTMs
-# would take 15 % longer.
+# need comparisons of addresses, which LLVM makes for all rows at once, and gives up. Windows
+# and values are looked up here, outside of the rows, since LSTMs were slower with that in `_hold`.
 
 
 @_compiled
