@@ -2,14 +2,13 @@
 
 from sklearn.frozen import FrozenEstimator
 
-from relayestimators import (
-    GRUClassifier,
-    RelayAnalyzer,
+from relayestimators import GRUClassifier, RelayAnalyzer
+from relayestimators.datasets import make_memory_task
+from relayestimators.inspection import (
     compare_rankings,
     knockout_curve,
     knockout_specificity,
     knockout_sweep,
-    make_memory_task,
 )
 
 # three noisy bits, a delay, recall; a third each to train, to find relays, and to measure

@@ -6,13 +6,8 @@ Writes quickstart.png beside where it is run.
 import matplotlib.pyplot as plt
 from sklearn.frozen import FrozenEstimator
 
-from relayestimators import (
-    GRUClassifier,
-    KnockoutTransformer,
-    RelayAnalyzer,
-    RelayMapDisplay,
-    load_panel,
-)
+from relayestimators import GRUClassifier, KnockoutTransformer, RelayAnalyzer, load_panel
+from relayestimators.displays import RelayMapDisplay
 
 X_train, y_train, X_test, y_test = load_panel("ItalyPowerDemand")
 net = GRUClassifier(random_state=0).fit(X_train, y_train)

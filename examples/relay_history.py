@@ -2,21 +2,15 @@
 
 At every checkpoint relays are found on data the net is not trained on. Printed by epoch: accuracy;
 bits of the net's answer about the bits shown, mean of the three; in the delay, how
-localised their relays are, and how similar shares of nodes are to those of the trained net, where
+localized their relays are, and how similar shares of nodes are to those of the trained net, where
 nodes at random would be as similar as the column "chance" says.
 """
 
 import numpy as np
 
-from relayestimators import (
-    GRUClassifier,
-    RelayHistory,
-    RNNClassifier,
-    chance_similarity,
-    localisation,
-    make_memory_task,
-    relay_similarity,
-)
+from relayestimators import GRUClassifier, RelayHistory, RNNClassifier
+from relayestimators.datasets import make_memory_task
+from relayestimators.dynamics import chance_similarity, localization, relay_similarity
 
 task = make_memory_task(1500, n_bits=3, delay=4, noise=0.4, random_state=0)
 X, y, X_held, y_held = task.data[:500], task.target[:500], task.data[500:], task.target[500:]
@@ -42,7 +36,7 @@ for cell in (RNNClassifier, GRUClassifier):
         "epoch": relays.epochs_,
         "accuracy": relays.accuracy_,
         "bits": relays.information_.mean(axis=1),
-        "localisation": mean_of_known(localisation(relays.maps_)),
+        "localization": mean_of_known(localization(relays.maps_)),
         "similarity": with_the_last(relay_similarity, relays.maps_),
         "chance": with_the_last(chance_similarity, relays.maps_),
     }

@@ -1,7 +1,7 @@
-"""Search cell, size, learning rate, discretisation and number of relays at once.
+"""Search cell, size, learning rate, discretization and number of relays at once.
 
 Scores of every candidate, on data its net was not trained on: accuracy of the net; accuracy from
-its relays alone; how localised they are; and how much more it costs a concept than the others to
+its relays alone; how localized they are; and how much more it costs a concept than the others to
 knock out its relays.
 """
 
@@ -14,18 +14,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 
-from relayestimators import (
-    GRUClassifier,
-    LSTMClassifier,
-    RelayAnalyzer,
-    RNNClassifier,
-    localisation_score,
-    make_memory_task,
-    specificity_score,
-)
+from relayestimators import GRUClassifier, LSTMClassifier, RelayAnalyzer, RNNClassifier
+from relayestimators.datasets import make_memory_task
+from relayestimators.inspection import localization_scorer, specificity_scorer
 
 N_FOLDS = 3
-TOLERANCE = 0.01  # accuracy given for localised relays; three folds estimate no standard error
+TOLERANCE = 0.01  # accuracy given for localized relays; three folds estimate no standard error
 
 # two noisy bits to hold over a delay; relays are looked for in the delay
 task = make_memory_task(1800, n_bits=2, delay=4, noise=0.4, random_state=0)
@@ -56,21 +50,23 @@ def net_accuracy(pipeline, X, y):
 scoring = {
     "net": net_accuracy,
     "from_relays": "accuracy",
-    # one discretisation for all: with its own, each candidate would bring its own ruler
-    "localisation": partial(localisation_score, n_states=2, strategy="quantile", n_permutations=19),
-    "own_ruler": localisation_score,
-    "specificity": specificity_score,
+    # one discretization for all: with its own, each candidate would bring its own ruler
+    "localization": partial(
+        localization_scorer, n_states=2, strategy="quantile", n_permutations=19
+    ),
+    "own_ruler": localization_scorer,
+    "specificity": specificity_scorer,
 }
 
 
-def most_localised(results):
-    """Of the accurate nets whose relays are specific in every fold, if any, the most localised."""
+def most_localized(results):
+    """Of the accurate nets whose relays are specific in every fold, if any, the most localized."""
     accuracy = results["mean_test_net"]
     accurate = accuracy >= np.nanmax(accuracy) - TOLERANCE
     folds = [results[f"split{fold}_test_specificity"] for fold in range(N_FOLDS)]
     specific = accurate & (np.min(folds, axis=0) > 0)
     allowed = specific if specific.any() else accurate
-    return int(np.where(allowed, results["mean_test_localisation"], -np.inf).argmax())
+    return int(np.where(allowed, results["mean_test_localization"], -np.inf).argmax())
 
 
 search = RandomizedSearchCV(
@@ -78,7 +74,7 @@ search = RandomizedSearchCV(
     space,
     n_iter=12,
     scoring=scoring,
-    refit=most_localised,
+    refit=most_localized,
     cv=N_FOLDS,
     random_state=0,
     n_jobs=2,
@@ -90,15 +86,15 @@ table["estimator"] = [type(net).__name__.removesuffix("Classifier") for net in t
 table = table.rename(columns={"estimator": "cell"}).drop(columns="state")
 for name in scoring:
     table[name] = search.cv_results_[f"mean_test_{name}"]
-both = table[["net", "localisation"]].to_numpy()
+both = table[["net", "localization"]].to_numpy()
 beaten = [((both >= one).all(axis=1) & (both > one).any(axis=1)).any() for one in both]
 table[""] = np.where(beaten, "", "front")
 table.loc[search.best_index_, ""] += " chosen"
 print(table.sort_values("net", ascending=False).round(3).to_string(index=False))
-print("front: none is as good in both net and localisation, and better in one")
+print("front: none is as good in both net and localization, and better in one")
 
-print("\nmean localisation by number of states, of one ruler for all and of each its own:")
-print(table.groupby("n_states")[["localisation", "own_ruler"]].mean().round(3).to_string())
+print("\nmean localization by number of states, of one ruler for all and of each its own:")
+print(table.groupby("n_states")[["localization", "own_ruler"]].mean().round(3).to_string())
 
 print("\nthe chosen one: mean and deviation over folds; trained on all of them, on fresh data:")
 for name, scorer in search.scorer_.items():

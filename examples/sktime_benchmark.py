@@ -13,7 +13,7 @@ from sktime.benchmarking.classification import ClassificationBenchmark
 from sktime.classification.distance_based import KNeighborsTimeSeriesClassifier
 from sktime.datasets import load_italy_power_demand
 
-from relayestimators.adapters import RelayGRUClassifier
+from relayestimators.sktime import RelayGRUClassifier
 
 X_train, y_train = load_italy_power_demand(split="train")
 X_test, y_test = load_italy_power_demand(split="test")

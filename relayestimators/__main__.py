@@ -1,8 +1,4 @@
-"""The command line: ``relayestimators study`` and ``relayestimators reproduce``.
-
-Floor 8: argparse, torch for its number of threads, and the floors below. It parses, calls a study,
-and hands its result to the report.
-"""
+"""The command line: ``relayestimators study``."""
 
 import argparse
 from pathlib import Path
@@ -11,11 +7,10 @@ import torch
 
 from ._validation import check_integer
 from .classifiers import CELLS
-from .panels import load_panel
+from .datasets import load_panel
+from .inspection import relay_study
 from .relay import DEFAULT_METHOD, METHODS
 from .report import study_table, write_study
-from .reproduction import reproduce, write_findings
-from .studies import relay_study
 
 
 def parser():
@@ -43,15 +38,6 @@ def parser():
     study.add_argument(
         "--threads", type=int, default=1, help="torch threads; small nets are fastest with one"
     )
-    paper = _command(
-        commands,
-        _reproduce,
-        "reproduce",
-        "train nets of many seeds, test the claims of the paper; write a page, figures and results",
-    )
-    paper.add_argument("--seeds", type=int, default=10, help="nets per cell and task")
-    paper.add_argument("--seeds-beyond", type=int, default=5, help="nets per step beyond the paper")
-    paper.add_argument("--quick", action="store_true", help="small and few, to see that it runs")
     return top
 
 
@@ -116,24 +102,6 @@ def _study(options, command_line):
     settings = {k: v for k, v in vars(options).items() if k not in ("output", "run")}
     print(study_table(results, dataset=options.dataset))
     return _wrote(write_study(results, options.output, settings=settings))
-
-
-def _reproduce(options, command_line):
-    try:
-        check_integer(options.seeds, name="--seeds", low=1)
-        check_integer(options.seeds_beyond, name="--seeds-beyond", low=1, high=options.seeds)
-        options.output.mkdir(parents=True, exist_ok=True)
-    except (ValueError, OSError) as error:
-        command_line.error(str(error))
-    results = reproduce(
-        options.output,
-        n_seeds=options.seeds,
-        n_seeds_beyond=options.seeds_beyond,
-        quick=options.quick,
-        n_jobs=options.jobs,
-        verbose=not options.quiet,
-    )
-    return _wrote([options.output / "results.json", *write_findings(results, options.output)])
 
 
 def _wrote(paths):

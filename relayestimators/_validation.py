@@ -1,91 +1,21 @@
-"""Checks of what users hand in: panels, states, concepts, nodes, windows, choices.
+"""Checks of arguments: states, concepts, nodes, windows, choices and numbers.
 
-Floor 0: numpy and scikit-learn only. Every error names the argument, what was given and
-what is allowed.
+Every error names the argument, the value it was given, and the values that are allowed.
 """
 
 from numbers import Integral, Real
 
 import numpy as np
 
-#: Marks, in discretised states, the time steps a shorter series does not have.
+#: Marks, in discretized states, the time steps a shorter series does not have.
 NO_STATE = np.uint8(255)
 
-
-def check_panel(X, *, name="X"):
-    """Return a panel as float32, or say where it is broken.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_instances, n_channels, n_timepoints)
-        Numbers. A series shorter than the panel ends in time steps that are NaN in every
-        channel.
-    name : str
-        What the caller calls this argument.
-
-    Returns
-    -------
-    ndarray of shape (n_instances, n_channels, n_timepoints), float32
-
-    Raises
-    ------
-    ValueError
-        For another number of dimensions, an empty series, NaN inside a series, or infinity.
-    """
-    X = np.asarray(X)
-    if X.ndim != 3:
-        raise ValueError(
-            f"{name} has shape {X.shape}; expected three dimensions "
-            "(n_instances, n_channels, n_timepoints)."
-        )
-    if 0 in X.shape:
-        raise ValueError(f"{name} has shape {X.shape}: every dimension must be at least 1.")
-    with np.errstate(over="ignore"):
-        X = np.ascontiguousarray(X, dtype=np.float32)
-    if np.isfinite(X).all():
-        return X
-    _refuse(np.isinf(X), name, "infinity (or a number too large for float32)")
-    missing = np.isnan(X)
-    lengths = series_lengths(X)
-    if (lengths == 0).any():
-        raise ValueError(f"{name}: instance {int(np.argmin(lengths))} is empty (NaN only).")
-    ended = np.arange(X.shape[2]) >= lengths[:, None]
-    _refuse(
-        missing & ~ended[:, None, :],
-        name,
-        "NaN inside a series (only time steps after the end of a shorter series may be NaN, "
-        "in all channels; impute other missing values first)",
-    )
-    return X
-
-
-def _refuse(where, name, what):
-    if where.any():
-        instance, channel, timepoint = np.argwhere(where)[0]
-        raise ValueError(
-            f"{name} contains {what}: first at instance {instance}, channel {channel}, "
-            f"time step {timepoint}."
-        )
-
-
-def series_lengths(X):
-    """Return the number of time steps of every series of a NaN-padded panel.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_instances, n_channels, n_timepoints)
-
-    Returns
-    -------
-    ndarray of shape (n_instances,), int
-        One more than the last time step that holds a number in any channel.
-    """
-    present = ~np.isnan(X).all(axis=1)
-    return np.where(present.any(axis=1), X.shape[2] - present[:, ::-1].argmax(axis=1), 0)
+#: How activations can be cut into states.
+STRATEGIES = ("quantile", "kmeans", "sign")
 
 
 def check_states(states, *, ndim, name="states"):
-    """Return discretised states as uint8, the last axis being the nodes.
+    """Return discretized states as uint8, the last axis being the nodes.
 
     Parameters
     ----------
@@ -301,6 +231,23 @@ def check_integer(value, *, name, low, high=None):
         raise ValueError(f"{name}={value!r}; expected {allowed}.")
 
 
+def check_integers(values, *, name, low):
+    """Return a sequence of integers >= low as a tuple of int."""
+    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+        raise TypeError(f"{name}={values!r}; expected a sequence of integers >= {low}.")
+    for i, value in enumerate(values):
+        check_integer(value, name=f"{name}[{i}]", low=low)
+    return tuple(map(int, values))
+
+
+def check_nonnegative(value, *, name):
+    """Refuse anything but a finite number >= 0."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{name}={value!r}; expected a number >= 0.")
+    if not 0 <= value < np.inf:
+        raise ValueError(f"{name}={value!r}; expected a finite number >= 0.")
+
+
 def check_size(value, total, *, name):
     """Return how many of `total` things are meant by an int, a fraction, or None (half)."""
     if value is None:
@@ -338,6 +285,20 @@ def check_sets(sets, n_nodes, *, name):
     if any(np.ndim(nodes) != 1 for nodes in sets):
         raise TypeError(expected)
     return [check_nodes(nodes, n_nodes, name=f"{name}[{i}]") for i, nodes in enumerate(sets)]
+
+
+def check_discretization(n_states, strategy):
+    """Refuse parameters a StateDiscretizer does not take.
+
+    Parameters
+    ----------
+    n_states : int
+    strategy : str
+    """
+    check_integer(n_states, name="n_states", low=2, high=254)
+    check_choice(strategy, name="strategy", choices=STRATEGIES)
+    if strategy == "sign" and n_states != 2:
+        raise ValueError(f"n_states={n_states}; strategy='sign' makes 2 states.")
 
 
 def check_alpha(alpha):

@@ -11,33 +11,30 @@ from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from ._inner import AroundClassifier
+from ._base import MetaClassifierMixin
 from ._validation import (
     check_choice,
     check_concepts,
+    check_discretization,
     check_integer,
     check_recurrent,
     check_size,
     check_timepoints,
 )
-from .discretization import StateDiscretizer, check_discretization
-from .information import mutual_information
-from .relay import (
-    DEFAULT_METHOD,
-    MIN_COVERAGE,
-    check_map_options,
-    concept_values,
-    relay_map,
-    strongest_nodes,
-    unreliable_share,
-    warn_if_uncovered,
-)
+from .discretization import StateDiscretizer
+from .relay import DEFAULT_METHOD, mutual_information, relay_map
+from .relay._concepts import concept_values
+from .relay._coverage import MIN_COVERAGE, unreliable_share, warn_if_uncovered
+from .relay._map import check_map_options
+from .relay._order import mean_score, ranking_of, strongest_nodes
+
+__all__ = ["RelayAnalyzer"]
 
 
-class RelayAnalyzer(AroundClassifier, TransformerMixin, BaseEstimator):
+class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     """Find the nodes that relay class concepts through a recurrent classifier.
 
-    At every time step the hidden states are discretised, and every node is credited with the
+    At every time step the hidden states are discretized, and every node is credited with the
     information about a concept that reaches the prediction through it.
 
     Parameters
@@ -57,12 +54,12 @@ class RelayAnalyzer(AroundClassifier, TransformerMixin, BaseEstimator):
     strategy : {"quantile", "kmeans", "sign"}, default="quantile"
         How activations are cut into states, see :class:`StateDiscretizer`.
     timepoints : None, int or array-like of int, default=None
-        Time steps to analyse; negative ones count from the end. None is all.
+        Time steps to analyze; negative ones count from the end. None is all.
     align : {"start", "end"}, default="start"
         Where series of unequal length are lined up. With "end", time step -1 is the last step
         of every series.
     layer : int, default=-1
-        Layer to analyse.
+        Layer to analyze.
     state : {"h", "c"}, default="h"
         Hidden state, or memory cell of an LSTM.
     n_relays : int, float, "auto" or None, default=None
@@ -116,7 +113,7 @@ class RelayAnalyzer(AroundClassifier, TransformerMixin, BaseEstimator):
         Bits: I(A;B), all that the predictions say of each concept, and so the most there is to
         relay.
     in_sample_ : bool
-        True if the net was trained in this fit, and so on the very data analysed. Of a frozen net
+        True if the net was trained in this fit, and so on the very data analyzed. Of a frozen net
         it cannot be known; it counts as False.
     estimator_ : classifier
         The fitted classifier.
@@ -267,7 +264,7 @@ class RelayAnalyzer(AroundClassifier, TransformerMixin, BaseEstimator):
         self.in_sample_ = not isinstance(self.estimator, FrozenEstimator)
         self._keep(result)
         self.layer_, self.state_ = self.layer, self.state
-        self.ranking_ = _ranking(_mean_score(result.relay_map, result.n_instances))
+        self.ranking_ = ranking_of(mean_score(result.relay_map, result.n_instances))
         self.n_relays_ = max(1, result.n_beyond) if auto else n_relays
         self.support_ = self.ranking_ <= self.n_relays_
         return self
@@ -282,7 +279,7 @@ class RelayAnalyzer(AroundClassifier, TransformerMixin, BaseEstimator):
             if self.error_rate_ == 0:
                 beware.append("no errors on these data: decoys cannot be told from relays")
             if self.in_sample_:
-                beware.append("analysed on the data the net was trained on")
+                beware.append("analyzed on the data the net was trained on")
         return "\n".join([super().__repr__(**options), *(f"# {text}" for text in beware)])
 
     def _keep(self, result):
@@ -331,7 +328,7 @@ class RelayAnalyzer(AroundClassifier, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If there is no such concept, or the time step was not analysed or has no instance.
+            If there is no such concept, or the time step was not analyzed or has no instance.
         """
         check_is_fitted(self)
         values, weights = self.relay_map_, self.n_instances_
@@ -341,14 +338,14 @@ class RelayAnalyzer(AroundClassifier, TransformerMixin, BaseEstimator):
         if timepoint is not None:
             if timepoint not in self.timepoints_:
                 raise ValueError(
-                    f"timepoint={timepoint!r} was not analysed; those are "
+                    f"timepoint={timepoint!r} was not analyzed; those are "
                     f"{self.timepoints_.tolist()}."
                 )
             there = self.timepoints_ == timepoint
             values, weights = values[:, there], weights[there]
             if not weights.any():
                 raise ValueError(f"timepoint={timepoint!r}: no instance has this time step.")
-        return strongest_nodes(_mean_score(values, weights), self.n_relays_)
+        return strongest_nodes(mean_score(values, weights), self.n_relays_)
 
     def get_support(self, indices=False):
         """Return the chosen nodes, as scikit-learn's feature selectors do.
@@ -399,17 +396,3 @@ def _align_ends(hidden):
     shifted = np.take_along_axis(hidden, np.maximum(source, 0)[:, :, None], axis=1)
     shifted[source < 0] = np.nan
     return shifted
-
-
-def _mean_score(values, n_instances):
-    """Return the mean over concepts and time steps, each step weighted by its instances."""
-    weights = np.broadcast_to(n_instances[:, None], values.shape)
-    known = ~np.isnan(values)
-    total = np.where(known, values * weights, 0.0).sum(axis=(0, 1))
-    return total / np.maximum(np.where(known, weights, 0).sum(axis=(0, 1)), 1)
-
-
-def _ranking(scores):
-    ranking = np.empty(len(scores), dtype=np.int64)
-    ranking[strongest_nodes(scores)] = np.arange(1, len(scores) + 1)
-    return ranking

@@ -19,13 +19,11 @@ from torch import nn
 
 from ._validation import check_integer, check_recurrent
 from .analyzer import RelayAnalyzer
-from .drift import mean_localisation, mean_strength
-from .relay import (
-    DEFAULT_METHOD,
-    CoverageWarning,
-    unreliable_share,
-    warn_if_uncovered,
-)
+from .dynamics._localization import mean_localization, mean_strength
+from .relay import DEFAULT_METHOD, CoverageWarning
+from .relay._coverage import unreliable_share, warn_if_uncovered
+
+__all__ = ["RelayHistory"]
 
 
 def _over_checkpoints(name):
@@ -71,11 +69,11 @@ class RelayHistory(Callback):
     strategy : {"quantile", "kmeans", "sign"}, default="quantile"
         How activations are cut into states, anew at every checkpoint.
     timepoints : None, int or array-like of int, default=None
-        Time steps to analyse; None is all.
+        Time steps to analyze; None is all.
     align : {"start", "end"}, default="start"
         Where series of unequal length are lined up.
     layer : int, default=-1
-        Layer to analyse.
+        Layer to analyze.
     state : {"h", "c"}, default="h"
         Hidden state, or memory cell of an LSTM.
     random_state : int, RandomState instance or None, default=0
@@ -120,15 +118,16 @@ class RelayHistory(Callback):
     --------
     RelayAnalyzer : The same of a trained net.
     RelayHistoryDisplay : Draws it.
-    localisation : Of ``maps_``: how few nodes relay, by checkpoint, concept and time step.
+    localization : Of ``maps_``: how few nodes relay, by checkpoint, concept and time step.
     relay_similarity : Of ``maps_`` with the checkpoints in the place of time steps: how relays move
         while the net is trained.
 
     Notes
     -----
-    The history of the net gets two columns that other callbacks may print or monitor: "relay_score"
-    and "relay_localisation", what :func:`relay_score` and :func:`localisation_score` say of the net
-    at that epoch; None at epochs between checkpoints.
+    The history of the net gets two columns that other callbacks may print or monitor:
+    "relay_strength" and "relay_localization". They hold what :func:`relay_strength_scorer` and
+    :func:`localization_scorer` return for the net at that epoch, and None at epochs between
+    checkpoints.
 
     ``partial_fit`` and ``warm_start`` go on with what there is, a net trained from the beginning
     begins anew. Checkpoints beyond the history of the net, as after ``load_params`` of an earlier
@@ -155,7 +154,7 @@ class RelayHistory(Callback):
     >>> before, *_, after = relays.maps_[:, 0, 2].max(axis=1)
     >>> bool(before < 0.1 < after)
     True
-    >>> net.history[-6:, "relay_localisation"][1:5]
+    >>> net.history[-6:, "relay_localization"][1:5]
     [None, None, None, None]
     """
 
@@ -217,7 +216,7 @@ class RelayHistory(Callback):
         """
         self._check()
         done = len(net.history) - 1  # skorch has begun the row of this epoch
-        # skorch initialises callbacks also when a parameter of any is set, so it is the history
+        # skorch initializes callbacks also when a parameter of any is set, so it is the history
         # that tells whether this training goes on
         kept = [checkpoint for checkpoint in self._checkpoints_ if checkpoint.epochs_ <= done]
         self._checkpoints_ = kept = kept if done else []
@@ -347,7 +346,7 @@ class RelayHistory(Callback):
 
     def _record(self, net, found):
         """Write one checkpoint, or that there is none, into the history of the net."""
-        for column, score in (("score", mean_strength), ("localisation", mean_localisation)):
+        for column, score in (("strength", mean_strength), ("localization", mean_localization)):
             net.history.record(f"{self.name}_{column}", found and score(found.maps_))
 
 

@@ -1,6 +1,6 @@
 """From hidden activations to discrete states.
 
-Floor 1: numpy and scikit-learn. The discretiser is fitted on an intact network only and then
+Floor 1: numpy and scikit-learn. The discretizer is fitted on an intact network only and then
 kept: states of a knocked-out network are cut at the thresholds of the intact one.
 """
 
@@ -9,13 +9,15 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted
 
-from ._inner import ArraysOut
-from ._validation import NO_STATE, check_choice, check_integer
+from ._base import ArrayOutputMixin
+from ._validation import NO_STATE, check_discretization
 
-STRATEGIES = ("quantile", "kmeans", "sign")
+__all__ = ["StateDiscretizer"]
 
 
-class StateDiscretizer(ArraysOut, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class StateDiscretizer(
+    ArrayOutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     """Cut the activation of every hidden node into a few states.
 
     Parameters
@@ -24,7 +26,7 @@ class StateDiscretizer(ArraysOut, TransformerMixin, BaseEstimator, auto_wrap_out
         Number of states per node, 2 to 254.
     strategy : {"quantile", "kmeans", "sign"}, default="quantile"
         Where to cut. "quantile": into equally filled states; with two states this is the split
-        at the median. "kmeans": half-way between the centres of one-dimensional k-means.
+        at the median. "kmeans": half-way between the centers of one-dimensional k-means.
         "sign": at zero, two states only.
     per_timepoint : bool, default=True
         Find thresholds at every time step. If False, one set of thresholds per node serves all
@@ -144,20 +146,6 @@ class StateDiscretizer(ArraysOut, TransformerMixin, BaseEstimator, auto_wrap_out
         return tags
 
 
-def check_discretization(n_states, strategy):
-    """Refuse parameters a StateDiscretizer does not take.
-
-    Parameters
-    ----------
-    n_states : int
-    strategy : str
-    """
-    check_integer(n_states, name="n_states", low=2, high=254)
-    check_choice(strategy, name="strategy", choices=STRATEGIES)
-    if strategy == "sign" and n_states != 2:
-        raise ValueError(f"n_states={n_states}; strategy='sign' makes 2 states.")
-
-
 def _check_hidden(hidden):
     hidden = np.asarray(hidden)
     if hidden.ndim != 3 or 0 in hidden.shape or hidden.dtype.kind not in "fiu":
@@ -206,7 +194,7 @@ def _quantile_cuts(hidden, level):
 
 
 def _kmeans_cuts(activation, n_states):
-    """Return the midpoints between the centres of one-dimensional k-means."""
+    """Return the midpoints between the centers of one-dimensional k-means."""
     values = activation[~np.isnan(activation)].astype(np.float64)
     distinct = np.unique(values)
     if len(distinct) < n_states:  # fewer values than states: every value is a state
@@ -214,5 +202,5 @@ def _kmeans_cuts(activation, n_states):
         return np.concatenate([cuts, np.full(n_states - 1 - len(cuts), np.inf)])
     start = np.quantile(distinct, (np.arange(n_states) + 0.5) / n_states)[:, None]
     kmeans = KMeans(n_clusters=n_states, init=start, n_init=1).fit(values[:, None])
-    centres = np.sort(kmeans.cluster_centers_.ravel())
-    return (centres[1:] + centres[:-1]) / 2
+    centers = np.sort(kmeans.cluster_centers_.ravel())
+    return (centers[1:] + centers[:-1]) / 2

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ._text import plain
+from ._files import jsonable
 from .displays import KnockoutDisplay, RelayMapDisplay
 
 _PACKAGES = ("relayestimators", "numpy", "scikit-learn", "torch", "skorch", "sktime", "numba")
@@ -141,7 +141,7 @@ def write_study(results, folder, *, settings):
         "versions": {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES},
         "results": {name: _as_json(result) for name, result in results.items()},
     }
-    paths["results.json"].write_text(json.dumps(plain(document), indent=1) + "\n")
+    paths["results.json"].write_text(json.dumps(jsonable(document), indent=1) + "\n")
     _write_csv(paths["relay_map.csv"], _MAP_COLUMNS, _map_rows(results))
     _write_csv(paths["knockouts.csv"], _KNOCKOUT_COLUMNS, _knockout_rows(results))
     _draw_maps(results, paths["relay_maps.png"])

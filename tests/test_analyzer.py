@@ -9,8 +9,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
 from relayestimators import CoverageWarning, RelayAnalyzer, RNNClassifier, relay_map
-from relayestimators.information import mutual_information
-from relayestimators.relay import METHODS, concept_values
+from relayestimators.relay import METHODS
+from relayestimators.relay._concepts import concept_values
+from relayestimators.relay._information import mutual_information
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -50,7 +51,7 @@ def test_fitted_attributes(fitted):
     np.testing.assert_allclose(analyzer.information_, bits, atol=1e-12)
 
 
-def test_the_map_is_relay_map_of_the_discretised_states(fitted):
+def test_the_map_is_relay_map_of_the_discretized_states(fitted):
     X, y = make_panel()
     analyzer = RelayAnalyzer(FrozenEstimator(fitted), random_state=5, n_states=3).fit(X, y)
     concepts = [
@@ -92,7 +93,7 @@ def test_timepoints(fitted):
     chosen = RelayAnalyzer(FrozenEstimator(fitted), random_state=0, timepoints=[-1, 2]).fit(X, y)
     assert chosen.timepoints_.tolist() == [9, 2]
     np.testing.assert_array_equal(chosen.relay_map_, everything.relay_map_[:, [9, 2]])
-    with pytest.raises(ValueError, match=r"timepoint=3 was not analysed; those are \[9, 2\]"):
+    with pytest.raises(ValueError, match=r"timepoint=3 was not analyzed; those are \[9, 2\]"):
         chosen.relays(timepoint=3)
     with pytest.raises(ValueError, match="concept=3; expected a whole number from 0 to 2"):
         chosen.relays(concept=3)
@@ -204,7 +205,7 @@ def test_repr_says_what_to_beware_of(fitted):
     erring = np.where(np.arange(60) < 6, "low", y)
     assert "#" not in repr(analyzer.fit(X, erring))
     trained = RelayAnalyzer(clone(fitted), random_state=0).fit(X, y)
-    assert "# analysed on the data the net was trained on" in repr(trained)
+    assert "# analyzed on the data the net was trained on" in repr(trained)
 
 
 def test_random_state_decides_whatever_the_workers(fitted):

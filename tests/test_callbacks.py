@@ -19,15 +19,10 @@ from skorch.dataset import Dataset, ValidSplit
 from skorch.helper import predefined_split
 from torch import nn
 
-from relayestimators import (
-    CoverageWarning,
-    RecurrentNetwork,
-    RelayAnalyzer,
-    RelayHistory,
-    localisation_score,
-    relay_score,
-)
-from relayestimators.information import mutual_information
+from relayestimators import CoverageWarning, RelayAnalyzer, RelayHistory
+from relayestimators.inspection import localization_scorer, relay_strength_scorer
+from relayestimators.networks import RecurrentNetwork
+from relayestimators.relay._information import mutual_information
 
 X, Y = make_panel(160)
 X_HELD, Y_HELD = make_panel(160, seed=1)
@@ -383,7 +378,9 @@ def test_a_training_that_is_stopped(first):
     net.set_params(callbacks=callbacks if first else callbacks[::-1]).fit(X, Y)
     assert len(net.history) == 2 + 1 == relays.epochs_[-1]
     np.testing.assert_array_equal(relays.maps_[-1], by_hand(net).relay_map_)
-    assert net.history[-1, "relay_score"] == relay_score(net, X_HELD, Y_HELD, **SEVERAL)
+    assert net.history[-1, "relay_strength"] == relay_strength_scorer(
+        net, X_HELD, Y_HELD, **SEVERAL
+    )
 
 
 # ---------------------------------------------------------------- history
@@ -397,10 +394,10 @@ def test_the_history_has_what_scorers_say():
         row = net.history[-1]
         for name, state in (("cell", "c"), ("relay", "h")):
             options = SEVERAL | {"state": state}
-            expected = relay_score(net, X_HELD, Y_HELD, **options)
+            expected = relay_strength_scorer(net, X_HELD, Y_HELD, **options)
             assert row[f"{name}_score"] == pytest.approx(expected, abs=1e-12)
-            expected = localisation_score(net, X_HELD, Y_HELD, **options)
-            assert row[f"{name}_localisation"] == pytest.approx(expected, abs=1e-12)
+            expected = localization_scorer(net, X_HELD, Y_HELD, **options)
+            assert row[f"{name}_localization"] == pytest.approx(expected, abs=1e-12)
     scores = net.history[:, "cell_score"]
     assert [score is None for score in scores] == [True, False, True, False]
 
@@ -409,11 +406,11 @@ def test_callbacks_can_use_the_history(tmp_path, capsys):
     lines = []
     log = PrintLog(sink=lines.append)
     net = make("gru", held(every=2), max_epochs=3, verbose=1, callbacks__print_log=log).fit(X, Y)
-    assert "relay_localisation" in lines[0]
+    assert "relay_localization" in lines[0]
     assert [len(line.split()) for line in lines[-3:]] == [3, 5, 3]  # the last comes after the log
-    assert isinstance(net.history[-1, "relay_score"], float)
+    assert isinstance(net.history[-1, "relay_strength"], float)
     net.history.to_file(tmp_path / "history.json")
-    stop = EarlyStopping("relay_score", patience=1, lower_is_better=False, threshold=100)
+    stop = EarlyStopping("relay_strength", patience=1, lower_is_better=False, threshold=100)
     net = make("gru", held(), stop, max_epochs=9).fit(X, Y)
     assert len(net.history) == 2
 
@@ -434,7 +431,7 @@ def test_a_net_that_says_always_the_same(method):
     least = -0.01 if method == "throughput" else -1e-12  # entropies are corrected there
     assert (relays.maps_[1:] < 1e-12).all() and (relays.maps_[1:] >= least).all()
     np.testing.assert_allclose(relays.information_[1:], 0, atol=1e-12)
-    assert net.history[-1, "relay_localisation"] == 0
+    assert net.history[-1, "relay_localization"] == 0
 
 
 def test_a_validation_part_of_one_class():
@@ -468,7 +465,7 @@ def test_a_training_that_diverges_goes_on():
     assert np.isfinite(relays.maps_[0]).all()
     assert np.isnan(relays.maps_[1:]).all() and np.isnan(relays.coverage_[1:]).all()
     assert np.isnan(relays.accuracy_[1:]).all() and np.isnan(relays.information_[1:]).all()
-    assert np.isnan(net.history[-1, "relay_score"])
+    assert np.isnan(net.history[-1, "relay_strength"])
 
 
 # ---------------------------------------------------------------- errors

@@ -31,7 +31,7 @@ from relayestimators import (
     RNNClassifier,
     StateDiscretizer,
 )
-from relayestimators.knockout import RANDOM
+from relayestimators.networks._clamp_values import RANDOM
 
 pytestmark = pytest.mark.filterwarnings("ignore::relayestimators.CoverageWarning")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from relayestimators import StateDiscretizer
-from relayestimators.discretization import STRATEGIES
+from relayestimators._validation import STRATEGIES
 
 
 def hidden_states(n=50, n_timepoints=3, n_nodes=4, seed=0):

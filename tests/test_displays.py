@@ -10,20 +10,17 @@ from matplotlib.colors import PowerNorm
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
-from relayestimators import (
+from relayestimators import GRUClassifier, RelayAnalyzer, RelayHistory
+from relayestimators.displays import (
     DriftDisplay,
-    GRUClassifier,
     KnockoutCurveDisplay,
     KnockoutDisplay,
-    RelayAnalyzer,
-    RelayHistory,
     RelayHistoryDisplay,
     RelayMapDisplay,
     StateSpaceDisplay,
-    drift_summary,
-    knockout_curve,
-    trajectory_pca,
 )
+from relayestimators.dynamics import drift_summary, trajectory_pca
+from relayestimators.inspection import knockout_curve
 
 
 @pytest.fixture(autouse=True)
@@ -205,7 +202,7 @@ def test_state_space_draws_the_mean_trajectories(fitted):
     assert labels == [*sorted(set(y)), "start", "end", "time steps 3 to 6"]
 
 
-def test_single_trajectories_have_the_colours_of_their_classes(fitted):
+def test_single_trajectories_have_the_colors_of_their_classes(fitted):
     X, y = make_panel()
     result = trajectory_pca(fitted.hidden_states(X), y)
     display = StateSpaceDisplay.from_result(result, y)

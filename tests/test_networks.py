@@ -16,8 +16,7 @@ from llvmlite.binding import get_host_cpu_features
 from numba import jit
 from torch import nn
 
-from relayestimators import Clamp, RecurrentNetwork
-from relayestimators.networks import _recurrence, time_major
+from relayestimators.networks import Clamp, RecurrentNetwork, _recurrence, time_major
 from relayestimators.networks._recurrence import ROWS, Held
 
 TOLERANCE = 3e-6

@@ -1,4 +1,4 @@
-"""A module of a user's own, by the documented protocol: trained, analysed, knocked out."""
+"""A module of a user's own, by the documented protocol: trained, analyzed, knocked out."""
 
 import numpy as np
 import pytest
@@ -9,19 +9,16 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
-from relayestimators import (
-    Clamp,
-    KnockoutTransformer,
-    RecurrentClassifier,
-    RecurrentNetwork,
-    RelayAnalyzer,
+from relayestimators import KnockoutTransformer, RecurrentClassifier, RelayAnalyzer
+from relayestimators.inspection import (
     compare_rankings,
     cross_validate_knockout,
     knockout_importance,
     knockout_sweep,
     rank_nodes,
-    relay_score,
+    relay_strength_scorer,
 )
+from relayestimators.networks import Clamp, RecurrentNetwork
 
 
 class StackedGRU(nn.Module):
@@ -118,7 +115,7 @@ def test_all_that_is_done_with_our_nets_is_done_with_it(trained):
     assert knockout_sweep(trained, X, y, timepoints=[3]).loss.shape == (3, 1, 6)
     compared = compare_rankings(trained, X, y, rankings=["throughput", "knockout", "random"])
     assert compared.own.shape == (3, 3)
-    assert np.isfinite(relay_score(trained, X, y))
+    assert np.isfinite(relay_strength_scorer(trained, X, y))
     with pytest.raises(TypeError, match="forward_with"):
         rank_nodes(trained, X, y, method="gradient")
 

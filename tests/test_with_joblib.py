@@ -19,6 +19,10 @@ from relayestimators import (
     RelayAnalyzer,
     RelayHistory,
     RNNClassifier,
+    relay_map,
+    relay_study,
+)
+from relayestimators.inspection import (
     compare_rankings,
     cross_validate_knockout,
     knockout_curve,
@@ -26,8 +30,6 @@ from relayestimators import (
     knockout_specificity,
     knockout_sweep,
     rank_nodes,
-    relay_map,
-    relay_study,
 )
 
 TIMES = ("fit_time", "score_time")

@@ -40,11 +40,13 @@ from relayestimators import (
     RelayAnalyzer,
     RNNClassifier,
     StateDiscretizer,
-    localisation_score,
-    relay_score,
-    specificity_score,
 )
-from relayestimators.studies import knockout_importance
+from relayestimators.inspection import (
+    knockout_importance,
+    localization_scorer,
+    relay_strength_scorer,
+    specificity_scorer,
+)
 
 FOLDS = StratifiedKFold(3)
 
@@ -120,7 +122,7 @@ def test_a_knockout_ends_a_pipeline_as_a_classifier(data, net):
     np.testing.assert_array_equal(pipeline.classes_, net.classes_)
 
 
-def test_trajectories_discretised_in_a_pipeline(data, net):
+def test_trajectories_discretized_in_a_pipeline(data, net):
     X, y = data
     pipeline = make_pipeline(
         FunctionTransformer(net.hidden_states, feature_names_out=lambda *_: np.array(["hidden"])),
@@ -231,20 +233,20 @@ SEARCHES = {
         {"estimator__module__hidden_size": [4, 6], "estimator__optimizer__weight_decay": [0, 0.1]},
         accuracy_score,
     ),
-    "relay_score of analyzers": (
+    "relay_strength_scorer of analyzers": (
         analyzer(),
         {"estimator__lr": [0.05, 0.001], "method": ["throughput", "single"]},
-        relay_score,
+        relay_strength_scorer,
     ),
-    "localisation_score of nets": (
+    "localization_scorer of nets": (
         small_net(),
         {"module__hidden_size": [4, 8]},
-        partial(localisation_score, timepoints=[5, 9]),
+        partial(localization_scorer, timepoints=[5, 9]),
     ),
-    "specificity_score behind a panel": (
+    "specificity_scorer behind a panel": (
         make_pipeline(PanelToTensor(), small_net(RNNClassifier)),
         {"rnnclassifier__max_epochs": [3, 8]},
-        partial(specificity_score, n_relays=2, start=4),
+        partial(specificity_scorer, n_relays=2, start=4),
     ),
 }
 
@@ -271,7 +273,7 @@ def test_grid_search_is_a_loop_over_parameters_and_folds(name, data):
     assert len(set(search.cv_results_["mean_test_score"])) > 1
 
 
-@pytest.mark.parametrize("name", ["relays in a pipeline", "relay_score of analyzers"])
+@pytest.mark.parametrize("name", ["relays in a pipeline", "relay_strength_scorer of analyzers"])
 def test_two_workers_find_the_same(name, data):
     X, y = data
     estimator, grid, metric = SEARCHES[name]
@@ -298,14 +300,14 @@ def test_randomized_search_with_several_scorers(data):
         analyzer(),
         {"n_relays": randint(1, 5), "estimator__module__hidden_size": [5, 6]},
         n_iter=3,
-        scoring={"relays": relay_score, "spread": localisation_score},
+        scoring={"relays": relay_strength_scorer, "spread": localization_scorer},
         refit="relays",
         cv=FOLDS,
         random_state=0,
     ).fit(X, y)
     found = search.cv_results_
     best = clone(analyzer()).set_params(**search.best_params_)
-    for name, score in (("relays", relay_score), ("spread", localisation_score)):
+    for name, score in (("relays", relay_strength_scorer), ("spread", localization_scorer)):
         expected = np.mean(by_hand(best, X, y, score))
         assert found[f"mean_test_{name}"][search.best_index_] == pytest.approx(expected, abs=1e-12)
     assert search.best_score_ == found["mean_test_relays"].max()
@@ -340,7 +342,7 @@ def test_halving_search_over_instances_and_over_epochs(data):
 
 TOOLS = {
     "net": (small_net(), "lr", [0.01, 0.05], "max_epochs", accuracy_score),
-    "analyzer": (analyzer(), "timepoints", [4, 9], "estimator__max_epochs", relay_score),
+    "analyzer": (analyzer(), "timepoints", [4, 9], "estimator__max_epochs", relay_strength_scorer),
     "knockout": (knockout(), "nodes", [[1], [0, 2, 4]], "estimator__max_epochs", accuracy_score),
 }
 
@@ -390,8 +392,8 @@ def test_frozen_nets_go_through_clones_searches_and_workers(data, net):
     ready = FrozenEstimator(RelayAnalyzer(frozen, n_relays=3, random_state=0).fit(X, y))
     kept = make_pipeline(ready, LogisticRegression()).fit(X[:60], y[:60])
     assert kept[0].relays().tolist() == ready.relays().tolist()
-    scores = cross_validate(frozen, X, y, cv=FOLDS, scoring=relay_score)["test_score"]
-    expected = [relay_score(net, X[test], y[test]) for _, test in FOLDS.split(X, y)]
+    scores = cross_validate(frozen, X, y, cv=FOLDS, scoring=relay_strength_scorer)["test_score"]
+    expected = [relay_strength_scorer(net, X[test], y[test]) for _, test in FOLDS.split(X, y)]
     np.testing.assert_allclose(scores, expected)
 
 
@@ -400,24 +402,24 @@ def test_frozen_nets_go_through_clones_searches_and_workers(data, net):
 
 def test_cross_validate_with_several_scorers(data):
     X, y = data
-    later = partial(relay_score, timepoints=[8, 9], concepts="class")
+    later = partial(relay_strength_scorer, timepoints=[8, 9], concepts="class")
     scoring = {
         "accuracy": "accuracy",
         "f1": "f1_macro",
         "auc": "roc_auc_ovr",
-        "relays": relay_score,
+        "relays": relay_strength_scorer,
         "later": later,
-        "localisation": localisation_score,
-        "specificity": specificity_score,
+        "localization": localization_scorer,
+        "specificity": specificity_scorer,
     }
     references = {
         "accuracy": scorer_of(accuracy_score),
         "f1": lambda net, X, y: f1_score(y, net.predict(X), average="macro"),
         "auc": lambda net, X, y: roc_auc_score(y, net.predict_proba(X), multi_class="ovr"),
-        "relays": relay_score,
+        "relays": relay_strength_scorer,
         "later": later,
-        "localisation": localisation_score,
-        "specificity": specificity_score,
+        "localization": localization_scorer,
+        "specificity": specificity_scorer,
     }
     result = cross_validate(
         small_net(), X, y, cv=FOLDS, scoring=scoring, return_estimator=True, return_indices=True
@@ -428,7 +430,9 @@ def test_cross_validate_with_several_scorers(data):
             for fitted, test in zip(result["estimator"], result["indices"]["test"])
         ]
         np.testing.assert_allclose(result[f"test_{name}"], expected, rtol=1e-12)
-    np.testing.assert_allclose(result["test_relays"], by_hand(small_net(), X, y, relay_score))
+    np.testing.assert_allclose(
+        result["test_relays"], by_hand(small_net(), X, y, relay_strength_scorer)
+    )
 
 
 def test_folds_are_stratified_where_there_is_something_to_predict(data):
@@ -439,9 +443,9 @@ def test_folds_are_stratified_where_there_is_something_to_predict(data):
         assert np.isfinite(cross_validate(tool, X, y, cv=3)["test_score"]).all()
     # an analyzer is no classifier, as all of scikit-learn's selectors
     with pytest.raises(ValueError, match=r"y contains \['high'\]; the classes are"):
-        cross_validate(analyzer(), X, y, cv=3, scoring=relay_score, error_score="raise")
-    scores = cross_validate(analyzer(), X, y, cv=FOLDS, scoring=relay_score)["test_score"]
-    np.testing.assert_allclose(scores, by_hand(analyzer(), X, y, relay_score))
+        cross_validate(analyzer(), X, y, cv=3, scoring=relay_strength_scorer, error_score="raise")
+    scores = cross_validate(analyzer(), X, y, cv=FOLDS, scoring=relay_strength_scorer)["test_score"]
+    np.testing.assert_allclose(scores, by_hand(analyzer(), X, y, relay_strength_scorer))
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -491,9 +495,9 @@ def test_validation_curve_of_relays_over_time(data):
         param_name="timepoints",
         param_range=[0, 5, 9],
         cv=FOLDS,
-        scoring=relay_score,
+        scoring=relay_strength_scorer,
     )
-    expected = [by_hand(analyzer(timepoints=t), X, y, relay_score) for t in (0, 5, 9)]
+    expected = [by_hand(analyzer(timepoints=t), X, y, relay_strength_scorer) for t in (0, 5, 9)]
     np.testing.assert_allclose(found, expected)
     assert found[2].mean() > found[0].mean()  # evidence adds up
 

@@ -44,11 +44,11 @@ from relayestimators import (
     KnockoutTransformer,
     PanelToTensor,
     RecurrentClassifier,
-    RecurrentNetwork,
     RelayAnalyzer,
     RNNClassifier,
-    relay_score,
 )
+from relayestimators.inspection import relay_strength_scorer
+from relayestimators.networks import RecurrentNetwork
 
 
 @pytest.fixture(scope="module")
@@ -227,12 +227,14 @@ def test_weights_in_scores(data, routing):
             cross_validate(estimator, X, y, cv=FOLDS, params={"sample_weight": weights})
     scoring = {
         "weighed": make_scorer(accuracy_score).set_score_request(sample_weight=True),
-        "relays": relay_score,  # takes none, and is given none
+        "relays": relay_strength_scorer,  # takes none, and is given none
     }
     both = cross_validate(
         small_net(), X, y, cv=FOLDS, scoring=scoring, params={"sample_weight": weights}
     )
-    np.testing.assert_allclose(both["test_relays"], by_hand(small_net(), X, y, relay_score))
+    np.testing.assert_allclose(
+        both["test_relays"], by_hand(small_net(), X, y, relay_strength_scorer)
+    )
 
 
 def test_everything_else_is_the_same_with_routing(data):
@@ -242,7 +244,9 @@ def test_everything_else_is_the_same_with_routing(data):
         steps = make_pipeline(PanelToTensor(), analyzer(), LogisticRegression())
         yield GridSearchCV(steps, {"relayanalyzer__n_relays": [1, 3]}, cv=FOLDS)
         yield GridSearchCV(knockout(), {"nodes": [None, [0]]}, scoring="f1_macro", cv=FOLDS)
-        yield GridSearchCV(analyzer(), {"n_states": [2, 3]}, scoring=relay_score, cv=FOLDS)
+        yield GridSearchCV(
+            analyzer(), {"n_states": [2, 3]}, scoring=relay_strength_scorer, cv=FOLDS
+        )
         parts = [("net", small_net()), ("knockout", knockout())]
         yield VotingClassifier(parts, voting="soft")
         yield StackingClassifier(parts, cv=FOLDS)
@@ -289,7 +293,7 @@ def test_html_shows_the_net_inside_and_whether_it_is_fitted(data, net):
         assert ("nodes_" in text) == fitted
     text = shown(analyzer().fit(X, y)._repr_html_())
     assert "estimator: GRUClassifier" in text
-    assert "# analysed on the data the net was trained on" in text
+    assert "# analyzed on the data the net was trained on" in text
     for attribute in ("relay_map_", "coverage_", "n_features_in_", "support_"):
         assert attribute in text
 

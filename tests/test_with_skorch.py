@@ -34,7 +34,8 @@ from torch import nn
 from torch.optim import lr_scheduler
 from torch.utils.data import DataLoader
 
-from relayestimators import GRUClassifier, RecurrentClassifier, RecurrentNetwork
+from relayestimators import GRUClassifier, RecurrentClassifier
+from relayestimators.networks import RecurrentNetwork
 
 X, Y = make_panel()
 LABELS, CODES = np.unique(Y, return_inverse=True)
@@ -157,7 +158,7 @@ USES = {
     "mapped": lambda: {
         "callbacks": [ParamMapper("readout.*", fn=lambda w: w.data.mul_(0.5), at=2)]
     },
-    "initialised": lambda: {
+    "initialized": lambda: {
         "callbacks": [Initializer("recurrent.weight*", fn=nn.init.orthogonal_)]
     },
     "scores": lambda: {"callbacks": scores(), "train_split": HALVED},

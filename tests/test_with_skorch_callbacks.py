@@ -38,7 +38,7 @@ from test_with_skorch import (
 )
 from torch import nn
 
-from relayestimators import relay_score
+from relayestimators.inspection import relay_strength_scorer
 
 # ---------------------------------------------------------------- callbacks
 
@@ -91,10 +91,10 @@ def test_hidden_states_epoch_by_epoch():
 @pytest.mark.parametrize("flat", [False, True])
 def test_relays_as_a_score(flat):
     data = X[:, 0] if flat else X
-    score = EpochScoring(relay_score, on_train=True, use_caching=False, name="relays")
+    score = EpochScoring(relay_strength_scorer, on_train=True, use_caching=False, name="relays")
     net = ours(callbacks=[score]).fit(data, Y)
-    assert net.history[-1, "relays"] == pytest.approx(relay_score(net, data, Y))
-    kept = ours(callbacks=[EpochScoring(relay_score, on_train=True, name="relays")])
+    assert net.history[-1, "relays"] == pytest.approx(relay_strength_scorer(net, data, Y))
+    kept = ours(callbacks=[EpochScoring(relay_strength_scorer, on_train=True, name="relays")])
     with pytest.raises(
         ValueError, match="in the order of the batches, not of X.*use_caching=False"
     ):

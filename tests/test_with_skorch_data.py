@@ -26,7 +26,8 @@ from test_with_skorch import (
 )
 from torch.utils.data import TensorDataset
 
-from relayestimators import GRUClassifier, RecurrentNetwork
+from relayestimators import GRUClassifier
+from relayestimators.networks import RecurrentNetwork
 
 # ---------------------------------------------------------------- X and y of any kind
 

@@ -11,9 +11,9 @@ from skorch.helper import SliceDataset
 from skorch.utils import check_is_fitted, is_dataset, to_numpy, to_tensor
 from torch import nn
 
-from ._callbacks import lightened
+from ._default_callbacks import lightened
 from ._loader import BatchLoader
-from ._net import GENERATOR, PanelNet, is_skorch_data
+from ._panel_net import GENERATOR, PanelNet, is_skorch_data
 
 _BATCH = 1024  # instances per run of the step engine; bounds memory, not the result
 _DIVERGED = (
@@ -38,7 +38,7 @@ class RecurrentClassifier(PanelNet):
     ----------
     module : torch module (class or instance)
         Takes a panel of shape (n_instances, n_channels, n_timepoints) in which the time steps
-        after the end of a shorter series are NaN. To be analysed and knocked out it needs
+        after the end of a shorter series are NaN. To be analyzed and knocked out it needs
         ``unroll(X, *, clamp, layer, state)`` as :class:`RecurrentNetwork` has it; with
         ``knock_out(X, clamps)`` many knockouts are as fast as that makes them. If its constructor
         takes ``input_size`` or ``n_classes``, they are filled in.
@@ -90,7 +90,8 @@ class RecurrentClassifier(PanelNet):
     Examples
     --------
     >>> import torch
-    >>> from relayestimators import RecurrentClassifier, RecurrentNetwork
+    >>> from relayestimators import RecurrentClassifier
+    >>> from relayestimators.networks import RecurrentNetwork
     >>> X, y = torch.randn(20, 2, 15).numpy(), ["calm", "wild"] * 10
     >>> net = RecurrentClassifier(
     ...     RecurrentNetwork, criterion=torch.nn.CrossEntropyLoss, max_epochs=2, verbose=0,

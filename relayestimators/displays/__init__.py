@@ -1,13 +1,13 @@
-"""Figures. A display draws arrays; its `from_...` methods get them from the floors below.
+"""Figures of results. A display draws arrays; its ``from_...`` methods compute them first.
 
-Floor 6: matplotlib, imported inside, so that the package works without it.
+matplotlib is imported when something is drawn, so the package works without it.
 """
 
-from ._drift import DriftDisplay
-from ._history import RelayHistoryDisplay
-from ._knockouts import KnockoutCurveDisplay, KnockoutDisplay
-from ._maps import RelayMapDisplay
-from ._state_space import StateSpaceDisplay
+from ._drift_curves import DriftDisplay
+from ._knockout_curves import KnockoutCurveDisplay, KnockoutDisplay
+from ._relay_map import RelayMapDisplay
+from ._training import RelayHistoryDisplay
+from ._trajectories import StateSpaceDisplay
 
 __all__ = [
     "DriftDisplay",

@@ -1,7 +1,7 @@
-"""Axes to draw on, colours, and what figures have in common."""
+"""Axes to draw on, colors, and what figures have in common."""
 
-#: Colours that people with any kind of colour vision can tell apart (Paul Tol's "muted").
-COLOURS = (
+#: Colors that people with any kind of color vision can tell apart (Paul Tol's "muted").
+COLORS = (
     "#332288",
     "#CC6677",
     "#117733",

@@ -38,7 +38,7 @@ class Clamp(NamedTuple):
     Examples
     --------
     >>> import torch
-    >>> from relayestimators import Clamp, RecurrentNetwork
+    >>> from relayestimators.networks import Clamp, RecurrentNetwork
     >>> network, X = RecurrentNetwork(1, n_classes=2, hidden_size=4), torch.randn(3, 1, 6)
     >>> run = network.unroll(X, clamp=Clamp([0, 2], [0.0, 0.5], start=4))
     >>> run.hidden[0, 4:, 2]

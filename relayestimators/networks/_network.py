@@ -71,7 +71,7 @@ class RecurrentNetwork(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from relayestimators import RecurrentNetwork
+    >>> from relayestimators.networks import RecurrentNetwork
     >>> network = RecurrentNetwork(input_size=3, n_classes=2, hidden_size=8, cell="lstm")
     >>> network(torch.zeros(5, 3, 20)).shape
     torch.Size([5, 2])

@@ -1,42 +1,23 @@
-"""Relay information: the measure, the published search, scores per node, maps over time.
+"""Relay information of discretized states: the measure, searches, scores, maps, significance."""
 
-Floor 1: functions on arrays, on top of `information` and `counting`.
-"""
-
-from ._definition import MIN_COVERAGE, relay_information, shrinking_subset_aggregation
-from ._map import (
-    CoverageWarning,
-    check_map_options,
-    combine_rankings,
-    concept_values,
-    relay_map,
-    relay_scores,
-    strongest_nodes,
-    unreliable_share,
-    warn_if_uncovered,
-)
-from ._methods import DEFAULT_METHOD, METHODS, default_context_size, draw_contexts
-from ._resampling import half_sample_interval
+from ._coverage import CoverageWarning
+from ._definition import relay_information, shrinking_subset_aggregation
+from ._information import conditional_mutual_information, entropy, mutual_information
+from ._map import relay_map, relay_scores
+from ._methods import DEFAULT_METHOD, METHODS
 from ._search import relay_group, relay_pairs
 
 __all__ = [
     "DEFAULT_METHOD",
     "METHODS",
-    "MIN_COVERAGE",
     "CoverageWarning",
-    "check_map_options",
-    "combine_rankings",
-    "concept_values",
-    "default_context_size",
-    "draw_contexts",
-    "half_sample_interval",
+    "conditional_mutual_information",
+    "entropy",
+    "mutual_information",
     "relay_group",
     "relay_information",
     "relay_map",
     "relay_pairs",
     "relay_scores",
     "shrinking_subset_aggregation",
-    "strongest_nodes",
-    "unreliable_share",
-    "warn_if_uncovered",
 ]

@@ -4,11 +4,9 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from .._validation import check_codes, check_nodes, check_states
-from ..counting import occupied_cells, shrink, sort_problem
-from ..information import conditional_mutual_information
-
-#: Below this many instances per occupied cell, plug-in information is not to be trusted.
-MIN_COVERAGE = 4
+from ._counting import occupied_cells, shrink, sort_problem
+from ._coverage import MIN_COVERAGE
+from ._information import conditional_mutual_information
 
 
 def relay_information(concept_in, concept_out, states, nodes):
@@ -25,7 +23,7 @@ def relay_information(concept_in, concept_out, states, nodes):
     concept_out : array-like of shape (n_instances,)
         B: the concept value of the predicted class.
     states : array-like of shape (n_instances, n_nodes)
-        Y: discretised states of all nodes at one time step, whole numbers from 0.
+        Y: discretized states of all nodes at one time step, whole numbers from 0.
     nodes : int or array-like of int
         The relay nodes R.
 
@@ -54,7 +52,7 @@ def relay_information(concept_in, concept_out, states, nodes):
     --------
     Node 0 copies the input to the output, node 1 tosses coins:
 
-    >>> from relayestimators import relay_information
+    >>> from relayestimators.relay import relay_information
     >>> a = b = [0, 0, 1, 1]
     >>> states = [[0, 0], [0, 1], [1, 0], [1, 1]]
     >>> relay_information(a, b, states, nodes=0)
@@ -81,7 +79,7 @@ def shrinking_subset_aggregation(concept_in, concept_out, states):
     concept_in, concept_out : array-like of shape (n_instances,)
         A and B: concept values of the true and of the predicted class.
     states : array-like of shape (n_instances, n_nodes)
-        Discretised states at one time step, whole numbers from 0.
+        Discretized states at one time step, whole numbers from 0.
 
     Returns
     -------
@@ -110,7 +108,7 @@ def shrinking_subset_aggregation(concept_in, concept_out, states):
 
     Examples
     --------
-    >>> from relayestimators import shrinking_subset_aggregation
+    >>> from relayestimators.relay import shrinking_subset_aggregation
     >>> a = b = [0, 0, 1, 1] * 4
     >>> states = [[0, 0], [0, 1], [1, 0], [1, 1]] * 4
     >>> result = shrinking_subset_aggregation(a, b, states)

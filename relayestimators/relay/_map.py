@@ -1,13 +1,12 @@
 """Scores of all nodes: for one concept at one time step, and over concepts and time."""
 
-import warnings
-
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from scipy.stats import false_discovery_control
 from sklearn.utils import Bunch, check_random_state
 from tqdm.auto import tqdm
 
+from .._intervals import subsampling_interval
 from .._validation import (
     NO_STATE,
     check_alpha,
@@ -16,20 +15,15 @@ from .._validation import (
     check_integer,
     check_states,
 )
-from ._definition import MIN_COVERAGE, check_problem
+from ._definition import check_problem
 from ._methods import DEFAULT_METHOD, METHODS, TESTABLE, make_plan
-from ._resampling import (
-    half_sample_interval,
+from ._significance import (
     half_scores,
     n_beyond_chance,
     permutation_pvalues,
     permuted_scores,
     recoded,
 )
-
-
-class CoverageWarning(UserWarning):
-    """Too few instances per cell: plug-in information there says little."""
 
 
 def relay_scores(
@@ -49,7 +43,7 @@ def relay_scores(
     concept_in, concept_out : array-like of shape (n_instances,)
         A and B: concept values of the true and of the predicted class.
     states : array-like of shape (n_instances, n_nodes)
-        Discretised states at one time step, whole numbers from 0.
+        Discretized states at one time step, whole numbers from 0.
     method : str, default="throughput"
         What a node Y is credited with; S are random small sets of other nodes.
 
@@ -108,7 +102,7 @@ def relay_scores(
     Node 0 carries one of two bits to the output, node 1 knows it too but is not heard:
 
     >>> import numpy as np
-    >>> from relayestimators import relay_scores
+    >>> from relayestimators.relay import relay_scores
     >>> rng = np.random.default_rng(0)
     >>> a = rng.integers(0, 2, 1000)
     >>> heard = a ^ (rng.random(1000) < 0.1)
@@ -156,7 +150,7 @@ def relay_map(
     concept_in, concept_out : array-like of shape (n_instances, n_concepts)
         Concept values of the true and of the predicted class, one column per concept.
     states : array-like of shape (n_instances, n_timepoints, n_nodes)
-        Discretised states, whole numbers from 0; 255 where a series has ended. An instance
+        Discretized states, whole numbers from 0; 255 where a series has ended. An instance
         counts only at the time steps it has.
     method : str, default="throughput"
         As in :func:`relay_scores`.
@@ -307,7 +301,7 @@ def _step(method, a, b, states, timepoint, plan, shuffles, samples, alpha):
         nulls = permuted_scores(score, a, b, states, rows, plan, shuffles)
     if len(samples):
         draws = half_scores(score, a, b, states, rows, plan, samples)
-        ends = half_sample_interval(scores, draws, alpha)
+        ends = subsampling_interval(scores, draws, alpha)
     return scores, coverage, nulls, ends
 
 
@@ -343,123 +337,6 @@ def _significant(pvalues, alpha):
     significant = np.zeros(pvalues.shape, dtype=bool)
     significant[known] = false_discovery_control(pvalues[known]) <= alpha
     return significant
-
-
-def concept_values(labels, classes, concepts):
-    """Return the value of every concept for every label.
-
-    Parameters
-    ----------
-    labels : array-like of shape (n_instances,)
-        True or predicted labels.
-    classes : ndarray of shape (n_classes,)
-        The labels there are.
-    concepts : ndarray of shape (n_classes, n_concepts)
-        The concept table.
-
-    Returns
-    -------
-    ndarray of shape (n_instances, n_concepts), int64
-
-    Raises
-    ------
-    ValueError
-        If a label is none of the classes.
-    """
-    labels = np.asarray(labels)
-    unknown = np.setdiff1d(labels, classes)
-    if unknown.size:
-        raise ValueError(f"y contains {unknown.tolist()}; the classes are {classes.tolist()}.")
-    order = np.argsort(classes)
-    return concepts[order[np.searchsorted(classes, labels, sorter=order)]]
-
-
-def combine_rankings(*scores):
-    """Combine scores of nodes: those high in all of them come out high.
-
-    Parameters
-    ----------
-    *scores : array-like of shape (..., n_nodes)
-        Such as relay maps, and other importances of the same nodes; negative values count as 0.
-
-    Returns
-    -------
-    ndarray of shape (..., n_nodes)
-        Geometric mean of the shares nodes have in each of the scores; a score that is 0
-        throughout has no say.
-
-    See Also
-    --------
-    rank_nodes : Scores by name.
-    compare_rankings : What rankings, and combinations, are worth.
-
-    Examples
-    --------
-    >>> from relayestimators import combine_rankings
-    >>> carries, used = [0.8, 0.8, 0.1, 0.1], [0.0, 0.4, 0.4, 0.1]
-    >>> combine_rankings(carries, used).argmax()
-    np.int64(1)
-    """
-    if not scores:
-        raise ValueError("combine_rankings needs at least one array of scores, got none.")
-    product = 1.0
-    for values in scores:
-        values = np.nan_to_num(np.maximum(np.asarray(values, dtype=float), 0.0))
-        total = values.sum(axis=-1, keepdims=True)
-        even = np.full_like(values, 1.0 / values.shape[-1])
-        product = product * np.divide(values, total, out=even, where=total > 0)
-    return product ** (1 / len(scores))
-
-
-def strongest_nodes(scores, n_nodes=None):
-    """Return nodes by falling score, equals by number, NaN last.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n_all_nodes,)
-    n_nodes : int, optional
-        How many to return; all by default.
-
-    Returns
-    -------
-    ndarray of shape (n_nodes,), int64
-    """
-    return np.argsort(-np.asarray(scores), kind="stable")[:n_nodes]
-
-
-def unreliable_share(coverage):
-    """Return the share of values with too few instances per cell, of those that have any.
-
-    Parameters
-    ----------
-    coverage : ndarray
-        Instances per occupied cell; NaN where there is no instance.
-
-    Returns
-    -------
-    float
-    """
-    known = coverage[~np.isnan(coverage)]
-    return float((known < MIN_COVERAGE).mean()) if known.size else 0.0
-
-
-def warn_if_uncovered(coverage):
-    """Warn once if any value of a relay map rests on too few instances per cell.
-
-    Parameters
-    ----------
-    coverage : ndarray
-        Instances per occupied cell behind each value.
-    """
-    poor = unreliable_share(coverage)
-    if poor:
-        warnings.warn(
-            f"{poor:.0%} of the relay map rests on fewer than {MIN_COVERAGE} instances per "
-            "occupied cell and says little there (see coverage_); use more instances, fewer "
-            "states, or another method.",
-            CoverageWarning,
-            stacklevel=3,
-        )
 
 
 # ---------------------------------------------------------------- checks

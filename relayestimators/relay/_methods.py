@@ -10,14 +10,14 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._validation import check_choice, check_integer
-from ..counting import (
+from ._counting import (
     context_averages,
     occupied_cells,
     order_contributions,
     shrink,
     sort_problem,
 )
-from ._definition import MIN_COVERAGE
+from ._coverage import MIN_COVERAGE
 
 DEFAULT_METHOD = "throughput"
 

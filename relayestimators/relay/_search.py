@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from .._validation import check_integer
-from ..counting import context_averages, occupied_cells, refined_information, sort_problem
+from ._counting import context_averages, occupied_cells, refined_information, sort_problem
 from ._definition import check_problem
 
 
@@ -16,7 +16,7 @@ def relay_pairs(concept_in, concept_out, states):
     concept_in, concept_out : array-like of shape (n_instances,)
         A and B: concept values of the true and of the predicted class.
     states : array-like of shape (n_instances, n_nodes)
-        Discretised states at one time step, whole numbers from 0; at least two nodes.
+        Discretized states at one time step, whole numbers from 0; at least two nodes.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def relay_pairs(concept_in, concept_out, states):
     A bit that is the XOR of two nodes is in neither of them:
 
     >>> import numpy as np
-    >>> from relayestimators import relay_pairs, relay_scores
+    >>> from relayestimators.relay import relay_pairs, relay_scores
     >>> rng = np.random.default_rng(0)
     >>> states = rng.integers(0, 2, (500, 4))
     >>> a = b = states[:, 1] ^ states[:, 3]
@@ -87,7 +87,7 @@ def relay_group(concept_in, concept_out, states, n_nodes):
     concept_in, concept_out : array-like of shape (n_instances,)
         A and B: concept values of the true and of the predicted class.
     states : array-like of shape (n_instances, n_nodes)
-        Discretised states at one time step, whole numbers from 0; at least two nodes.
+        Discretized states at one time step, whole numbers from 0; at least two nodes.
     n_nodes : int
         Nodes of the group, at least 2.
 
@@ -109,7 +109,7 @@ def relay_group(concept_in, concept_out, states, n_nodes):
     Examples
     --------
     >>> import numpy as np
-    >>> from relayestimators import relay_group
+    >>> from relayestimators.relay import relay_group
     >>> rng = np.random.default_rng(0)
     >>> states = rng.integers(0, 2, (1000, 8))
     >>> a = b = (states[:, 1] ^ states[:, 3]) + 2 * states[:, 6]

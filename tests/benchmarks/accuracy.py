@@ -1,6 +1,6 @@
 """Accuracy and time to train beside sktime's torch classifiers; for `make accuracy`.
 
-Time is processor time of one process with one torch thread, so neighbours disturb it little.
+Time is processor time of one process with one torch thread, so neighbors disturb it little.
 """
 
 import time
@@ -13,7 +13,8 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from relayestimators import GRUClassifier, LSTMClassifier, RNNClassifier, load_panel
-from relayestimators._text import markdown
+
+from .tables import markdown
 
 OURS = {"RNNClassifier": RNNClassifier, "GRUClassifier": GRUClassifier}
 OURS["LSTMClassifier"] = LSTMClassifier
@@ -98,7 +99,7 @@ EXPLAINED = (
     "rate 0.01, as ours, but sktime neither shuffles nor clips gradients; "
     "`GRUFCNNClassifier(32, 1, batch_first=True)` (10 epochs) and `LSTMFCNClassifierTorch` (100 "
     "epochs, batches of 16 instead of 2000 and 128) have a convolutional branch beside the "
-    "recurrent one, which is not theirs to analyse; `RocketClassifier` with MiniRocket features "
+    "recurrent one, which is not theirs to analyze; `RocketClassifier` with MiniRocket features "
     "is not recurrent at all and stands for what the set allows."
 )
 

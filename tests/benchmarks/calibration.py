@@ -4,9 +4,9 @@ import numpy as np
 from tqdm import tqdm
 
 from relayestimators import relay_map
-from relayestimators._text import markdown
 
 from .models import make
+from .tables import markdown
 
 CASES = [
     (name, n, n_nodes)

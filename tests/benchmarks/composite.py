@@ -1,4 +1,4 @@
-"""Composite nets: a specialised block per bit, so that the relays of each bit are known.
+"""Composite nets: a specialized block per bit, so that the relays of each bit are known.
 
 Bit i is shown at time step i, then the net has to remember all bits for six steps. Every block is
 trained to report one bit; `compose_networks` puts blocks side by side. In *own* nets every block
@@ -14,9 +14,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from relayestimators import RecurrentNetwork, StateDiscretizer, compose_networks, relay_map
-from relayestimators._text import markdown
-from relayestimators.relay import strongest_nodes
+from relayestimators import StateDiscretizer, relay_map
+from relayestimators.datasets import compose_networks
+from relayestimators.networks import RecurrentNetwork
+from relayestimators.relay._order import strongest_nodes
+
+from .tables import markdown
 
 DELAY = 6
 NOISE = 0.4

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from relayestimators import Clamp, RecurrentNetwork
-from relayestimators._text import markdown
+from relayestimators.networks import Clamp, RecurrentNetwork
+
+from .tables import markdown
 
 KINDS = ("RNN", "GRU", "LSTM")
 PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")

@@ -18,8 +18,10 @@ from joblib.parallel import ThreadingBackend, register_parallel_backend
 from sklearn.utils import Bunch
 from tqdm import tqdm
 
-from relayestimators import GRUClassifier, knockout_importance, relay_map
-from relayestimators._text import markdown
+from relayestimators import GRUClassifier, relay_map
+from relayestimators.inspection import knockout_importance
+
+from .tables import markdown
 
 KINDS = ("threads", "loky", "dask")
 MIB = 1024**2

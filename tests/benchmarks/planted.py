@@ -3,11 +3,11 @@
 import numpy as np
 from tqdm import tqdm
 
-from relayestimators import relay_pairs, relay_scores
-from relayestimators._text import markdown
-from relayestimators.relay import METHODS, strongest_nodes
+from relayestimators.relay import METHODS, relay_pairs, relay_scores
+from relayestimators.relay._order import strongest_nodes
 
 from .models import make
+from .tables import markdown
 
 SETTINGS = [
     ("independent", 1000),

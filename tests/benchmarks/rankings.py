@@ -4,18 +4,19 @@ import numpy as np
 from scipy.stats import t as student
 from tqdm import tqdm
 
-from relayestimators import (
+from relayestimators import load_panel
+from relayestimators.classifiers import CELLS
+from relayestimators.datasets import make_memory_task
+from relayestimators.inspection import (
+    RANKINGS,
     combine_rankings,
     compare_rankings,
     knockout_sweep,
-    load_panel,
-    make_memory_task,
     rank_nodes,
 )
-from relayestimators._text import markdown
-from relayestimators.classifiers import CELLS
-from relayestimators.rankings import RANKINGS
 from relayestimators.relay import METHODS
+
+from .tables import markdown
 
 STATES = {"RNN": ("RNN", "h"), "GRU": ("GRU", "h"), "LSTM": ("LSTM", "h"), "LSTM, c": ("LSTM", "c")}
 OF_CELLS = (*METHODS, "random", "variance")  # what can also rank memory cells

@@ -9,11 +9,12 @@ import numpy as np
 from sklearn.metrics import mutual_info_score
 from tqdm import tqdm
 
-from relayestimators import relay_map, shrinking_subset_aggregation
-from relayestimators._text import markdown
-from relayestimators.counting import shrink, sort_problem
+from relayestimators import relay_map
+from relayestimators.relay import shrinking_subset_aggregation
+from relayestimators.relay._counting import shrink, sort_problem
 
 from .models import make
+from .tables import markdown
 
 
 def _codes(states):

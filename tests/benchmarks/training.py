@@ -16,9 +16,10 @@ from skorch.dataset import Dataset, ValidSplit
 from torch import nn
 from tqdm import tqdm
 
-from relayestimators import RecurrentNetwork
-from relayestimators._text import markdown
 from relayestimators.classifiers import CELLS
+from relayestimators.networks import RecurrentNetwork
+
+from .tables import markdown
 
 N_CHANNELS, N_CLASSES = 3, 4
 LR, CLIP = 0.01, 1.0  # the defaults of the classifiers

@@ -1,0 +1,1 @@
+from .networks._network import one_thread, processor  # noqa

@@ -1,0 +1,472 @@
+"""PanelNet: skorch's classifier with labels, panels and seeds of its own.
+
+What skorch asks of a net while it works is answered here; what users call is in `_recurrent`.
+"""
+
+import inspect
+from collections.abc import Mapping
+from contextlib import contextmanager
+from functools import partial
+from threading import RLock
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_feature_names, column_or_1d, validate_data
+from skorch import NeuralNetClassifier
+from skorch.dataset import Dataset
+from skorch.utils import data_from_dataset, is_dataset, to_numpy
+from torch.utils.data import DataLoader
+
+from ..panels._conversion import MULTIINDEX_ADVICE, frames_to_tensor, is_multiindex
+from ..panels._panel import check_panel
+from ._loader import BatchLoader
+
+# torch has one random generator for all threads, and its data loaders draw from it even to
+# predict, so nets take turns: otherwise seeds would not hold under joblib's threading backend.
+GENERATOR = RLock()
+
+# skorch's set_params refuses these on a live net, though there is nothing to be made anew.
+_MADE_WHEN_USED = ("iterator_train", "iterator_valid", "dataset")
+
+
+def _private(name):
+    """Make an attribute that lives under a private name.
+
+    scikit-learn lets no constructor set public attributes that are no parameters. skorch sets
+    three, so they are kept where scikit-learn does not look.
+    """
+    slot = f"_{name}"
+
+    def fget(self):
+        try:
+            return self.__dict__[slot]
+        except KeyError:
+            raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}") from None
+
+    def fset(self, value):
+        self.__dict__[slot] = value
+
+    return property(fget, fset, doc=f"skorch's ``{name}``.")
+
+
+class PanelNet(NeuralNetClassifier):
+    """skorch's NeuralNetClassifier that knows labels from codes, panels, and `random_state`.
+
+    While skorch trains, its callbacks and splits compare with what the criterion sees: labels
+    are codes 0, 1, ... in the order of ``classes_``, and X is a checked panel. Before and after,
+    labels are those of the user.
+    """
+
+    history_ = _private("history_")
+    initialized_ = _private("initialized_")
+    virtual_params_ = _private("virtual_params_")
+
+    _module_arguments = {}  # what a subclass hands its module besides what the data say
+    _coding = False  # while skorch works
+    _y_is_coded = False  # else y came in a Dataset, and its codes are all there is
+
+    # ------------------------------------------------------------ parameters
+
+    def _get_param_names(self):
+        # skorch counts its private _params_to_validate as a parameter
+        return [name for name in super()._get_param_names() if not name.startswith("_")]
+
+    def get_params_for(self, prefix):
+        """Return the arguments for a part of the net; for the module, also those from the data.
+
+        Parameters
+        ----------
+        prefix : str
+            "module", "criterion", "optimizer", ...
+
+        Returns
+        -------
+        dict
+        """
+        arguments = super().get_params_for(prefix)
+        if prefix != "module" or not inspect.isclass(self.module):
+            return arguments
+        signature = inspect.signature(self.module).parameters
+        any_name = any(taken.kind is taken.VAR_KEYWORD for taken in signature.values())
+        defaults = {
+            name: value
+            for name, value in self._module_arguments.items()
+            if any_name or name in signature
+        }
+        return defaults | self._arguments_from_data(signature, arguments) | arguments
+
+    def _arguments_from_data(self, signature, given):
+        known, arguments = {}, {}
+        if hasattr(self, "n_channels_in_"):
+            known = {"input_size": self.n_channels_in_, "n_classes": len(self._labels)}
+        for name in ("input_size", "n_classes"):
+            if name not in signature or name in given:
+                continue
+            if name in known:
+                arguments[name] = known[name]
+            elif signature[name].default is inspect.Parameter.empty:
+                raise ValueError(
+                    f"{type(self).__name__} learns {name} of its module from arrays X and y in "
+                    f"fit; without them, pass module__{name}."
+                )
+        return arguments
+
+    def set_params(self, **params):
+        """Set parameters; on a live net at once, as in skorch.
+
+        Parameters
+        ----------
+        **params : dict
+            Of the net, its parts and its callbacks. What is made anew is seeded too; a new
+            `random_state` holds from here on.
+
+        Returns
+        -------
+        self : PanelNet
+        """
+        if "random_state" in params:
+            self.random_state = params["random_state"]
+            self.__dict__.pop("_generator_state", None)
+        if self._coding or not self.initialized_:
+            return super().set_params(**params)
+        for name in [name for name in params if name.split("__")[0] in _MADE_WHEN_USED]:
+            setattr(self, name, params.pop(name))
+            self._params_to_validate.add(name)
+        self._validate_params()
+        with self._seeded(restart=False):
+            super().set_params(**params)
+        # skorch would call the ones that were turned off, too
+        self.callbacks_ = [
+            (name, callback) for name, callback in self.callbacks_ if callback is not None
+        ]
+        return self
+
+    def initialize(self):
+        """Make the parts of the net, with the weights that `random_state` draws.
+
+        Returns
+        -------
+        self : PanelNet
+        """
+        if self._coding:  # called by fit
+            return super().initialize()
+        with self._seeded(restart=True):
+            return super().initialize()
+
+    def trim_for_prediction(self):
+        """Drop what only training needs, as in skorch."""
+        # the criterion goes too, and skorch would no more know what makes probabilities of logits
+        self.predict_nonlinearity = self._get_predict_nonlinearity()
+        super().trim_for_prediction()
+
+    def __sklearn_is_fitted__(self):
+        """Tell whether there is a network to predict with."""
+        return self.initialized_
+
+    def __sklearn_tags__(self):
+        """Say that panels are welcome."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def __getstate__(self):
+        """Return what is pickled and copied: the net as it is outside training."""
+        state = super().__getstate__()
+        if state.pop("_coding", False) and self.random_state is not None:
+            state["_generator_state"] = self._generator_states()
+        return state
+
+    # ------------------------------------------------------------ labels
+
+    @property
+    def _labels(self):
+        """Labels in the order of codes, or None if there are only codes."""
+        if self.classes is not None and len(self.classes):
+            return np.asarray(self.classes)
+        return self.classes_inferred_ if self._y_is_coded else None
+
+    @property
+    def classes_(self):
+        """Labels, as seen from outside; inside training skorch sees their codes."""
+        labels = self._labels
+        return np.arange(len(labels)) if self._coding and labels is not None else super().classes_
+
+    def check_data(self, X, y):
+        """Let skorch look for labels in a Dataset, unless they are known.
+
+        Parameters
+        ----------
+        X : object
+            As handed to skorch.
+        y : object
+            Codes, or None if X is a Dataset.
+        """
+        if y is None and self._labels is None:
+            super().check_data(X, y)
+
+    def _check_y(self, y):
+        """Return y as a checked one-dimensional array."""
+        y = column_or_1d(to_numpy(y) if torch.is_tensor(y) else y, warn=True)
+        check_classification_targets(y)
+        return y
+
+    def _labels_of(self, y, goes_on, classes):
+        """Return the labels to code y with: those known, those announced, or those in y."""
+        given = self.classes is not None and len(self.classes)
+        labels = self._labels if goes_on or given else None
+        if labels is None:
+            labels = np.unique(y if classes is None else classes)
+        if len(labels) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs at least 2 classes, but the data contain only one "
+                f"class: {labels.tolist()}."
+            )
+        return labels
+
+    def _encode(self, y, labels, name="y"):
+        order = np.argsort(labels)
+        position = np.searchsorted(labels, y, sorter=order)
+        codes = order[np.minimum(position, len(labels) - 1)]
+        unknown = np.unique(y[labels[codes] != y])
+        if unknown.size:
+            raise ValueError(
+                f"{name} contains {unknown.tolist()}; the labels of this classifier are "
+                f"{labels.tolist()}."
+            )
+        return codes.astype(np.int64)
+
+    # ------------------------------------------------------------ panels
+
+    def _read(self, X):
+        """Return any panel as float32 (n_instances, n_channels, n_timepoints), and X as read."""
+        if is_multiindex(X):
+            raise ValueError(f"X is a pd-multiindex panel. {MULTIINDEX_ADVICE}")
+        X = frames_to_tensor(X)
+        if torch.is_tensor(X):
+            X = to_numpy(X)
+        values = check_array(
+            X, allow_nd=True, ensure_all_finite=False, input_name="X", estimator=self
+        )
+        panel = check_panel(values[:, None, :] if values.ndim == 2 else values)
+        return panel, X if hasattr(X, "columns") else values
+
+    def _note(self, X, panel):
+        """Keep the shape of the training data."""
+        validate_data(self, X, skip_check_array=True)
+        self.ndim_in_ = len(X.shape)  # polars tables have no ndim
+        self.n_channels_in_ = panel.shape[1]
+
+    def _forget(self):
+        """Drop what an earlier fit learnt of its data."""
+        names = ("n_features_in_", "feature_names_in_", "ndim_in_", "n_channels_in_")
+        for name in (*names, "classes_inferred_", "_y_is_coded"):
+            self.__dict__.pop(name, None)
+
+    def _check_fit_params(self, fit_params):
+        """Refuse what skorch would hand to a forward that does not take it."""
+        forward = getattr(self.module, "forward", None)
+        own_infer = getattr(self.infer, "__func__", None) is not NeuralNetClassifier.infer
+        if not fit_params or forward is None or own_infer:
+            return
+        taken = inspect.signature(forward).parameters
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+            return
+        for name in fit_params:
+            if name not in taken:
+                raise TypeError(
+                    f"fit got {name}=...; skorch hands what fit is given to the module's forward, "
+                    f"and that of {getattr(self.module, '__name__', type(self.module).__name__)} "
+                    f"takes no {name}. Weigh classes by criterion__weight, and split by groups "
+                    "with train_split=predefined_split(...)."
+                )
+
+    def _check_names(self, X):
+        """Refuse other columns than those of the training data, before their contents."""
+        if hasattr(X, "columns") and hasattr(self, "feature_names_in_"):
+            _check_feature_names(self, X, reset=False)
+
+    def _check_X(self, X):
+        """Return a panel to predict from, checked against the training data."""
+        self._check_names(X)
+        panel, X = self._read(X)
+        self._check_shape(X)
+        return panel
+
+    def _check_shape(self, X):
+        if not hasattr(self, "n_features_in_"):
+            return
+        if self._coding and self.ndim_in_ == 2 and X.shape[1:] == (1, self.n_features_in_):
+            return  # callbacks get the panel that skorch has, without the names of a table
+        if len(X.shape) != self.ndim_in_:
+            raise ValueError(f"X has {len(X.shape)} dimensions, fit saw {self.ndim_in_}.")
+        validate_data(self, X, reset=False, skip_check_array=True)
+
+    def _prepare(self, X, y, *, goes_on, classes=None):
+        """Return X and y for skorch: a checked panel and codes; what skorch iterates, as it is.
+
+        Unless training goes on, labels and the shape of the data are learnt. Nothing is kept
+        unless all of it is right.
+        """
+        as_it_is = is_skorch_data(X)
+        if y is None:
+            self._check_without_y(X)
+            if not goes_on:
+                self._forget()
+            return X, None
+        if goes_on:
+            self._check_names(X)
+        panel, X = (X, X) if as_it_is else self._read(X)
+        y = self._check_y(y)
+        if not as_it_is:
+            check_consistent_length(panel, y)
+        labels = self._labels_of(y, goes_on, classes)
+        codes = self._encode(y, labels)
+        if not as_it_is:
+            if goes_on and hasattr(self, "n_features_in_"):
+                self._check_shape(X)
+            else:
+                self._note(X, panel)
+        elif not goes_on:
+            self._forget()
+        self.classes_inferred_, self._y_is_coded = labels, True
+        return panel, codes
+
+    def _check_without_y(self, X):
+        ours = self.iterator_train in (BatchLoader, DataLoader)  # others may find y themselves
+        if not is_dataset(X) and (ours or not is_skorch_data(X)):
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None. Only a "
+                "Dataset as X has its own."
+            )
+
+    # ------------------------------------------------------------ while skorch works
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """Train an initialized net for some epochs; `fit` and `partial_fit` come here.
+
+        Parameters
+        ----------
+        X, y : object
+            As in `fit`.
+        epochs : int, optional
+            How many; by default ``max_epochs``.
+        **fit_params : dict
+            Passed on to skorch.
+
+        Returns
+        -------
+        self : PanelNet
+        """
+        if self._coding:  # called by partial_fit
+            return super().fit_loop(X, y, epochs, **fit_params)
+        X, y = self._prepare(X, y, goes_on=True)
+        with self._training(restart=False):
+            return super().fit_loop(X, y, epochs, **fit_params)
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        """Return the Datasets for training and validation that `train_split` makes.
+
+        Parameters
+        ----------
+        X, y : object
+            As handed to skorch.
+        **fit_params : dict
+            For the split.
+
+        Returns
+        -------
+        train, valid : Dataset
+            A `valid` handed to skorch's ``predefined_split`` has the user's panel and labels; it
+            is checked and coded as X and y were. None without `train_split`.
+        """
+        train, valid = super().get_split_datasets(X, y, **fit_params)
+        split = self.train_split
+        if not self._coding or y is None or is_dataset(X) or not isinstance(split, partial):
+            return train, valid
+        if not any(valid is bound for bound in (*split.args, *split.keywords.values())):
+            return train, valid  # made of the panel and codes that skorch has
+        return train, self._prepared(valid)
+
+    def _prepared(self, dataset):
+        """Return a user's Dataset checked and coded, if what it holds can be seen."""
+        try:
+            X, y = data_from_dataset(dataset)
+        except AttributeError:
+            return dataset
+        X = X if is_skorch_data(X) else self._check_X(X)
+        if y is not None:
+            y = self._encode(self._check_y(y), self._labels, "y of the validation data")
+        return Dataset(X, y)
+
+    def forward_iter(self, X, training=False, device="cpu"):
+        """Yield the outputs of the module, batch by batch.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
+            As in `fit`.
+        training : bool, default=False
+            Run the module as in training.
+        device : str, default="cpu"
+            Where the outputs shall be.
+
+        Yields
+        ------
+        Tensor of shape (n_in_batch, n_classes)
+        """
+        X = X if is_skorch_data(X) else self._check_X(X)
+        yield from super().forward_iter(X, training=training, device=device)
+
+    def _set_training(self, training=True):
+        """Set the mode of all modules, as skorch does before every batch, if any has another."""
+        wholes = (getattr(self, f"{name}_") for name in self._modules + self._criteria)
+        modules = (whole for whole in wholes if isinstance(whole, torch.nn.Module))
+        if any(part.training != training for whole in modules for part in whole.modules()):
+            super()._set_training(training)
+
+    @contextmanager
+    def _training(self, *, restart):
+        """Within skorch's training: coded labels, and a random generator of our own."""
+        with GENERATOR:
+            self._coding = True
+            try:
+                with self._seeded(restart=restart):
+                    yield
+            finally:
+                del self._coding
+
+    @contextmanager
+    def _seeded(self, *, restart):
+        """Within: torch's generators as `random_state` wants them; after: as they were before."""
+        if self.random_state is None:
+            yield
+            return
+        with GENERATOR, torch.random.fork_rng(devices=self._cuda()):
+            if restart or not hasattr(self, "_generator_state"):
+                torch.manual_seed(check_random_state(self.random_state).randint(2**31 - 1))
+            else:
+                self._set_generators(self._generator_state)
+            yield
+            self._generator_state = self._generator_states()
+
+    def _cuda(self):
+        return [self.device] if "cuda" in str(self.device) else []
+
+    def _generator_states(self):
+        cuda = [torch.cuda.get_rng_state(device) for device in self._cuda()]
+        return [torch.get_rng_state(), *cuda]
+
+    def _set_generators(self, states):
+        torch.set_rng_state(states[0])
+        for device, state in zip(self._cuda(), states[1:], strict=False):
+            torch.cuda.set_rng_state(state, device)
+
+
+def is_skorch_data(X):
+    """Tell whether X is something skorch iterates on its own: a Dataset, a dict, a tuple."""
+    if issparse(X):  # scipy's dok format is a Mapping
+        return False
+    return is_dataset(X) or isinstance(X, Mapping | tuple)

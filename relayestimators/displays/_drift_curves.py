@@ -1,0 +1,235 @@
+"""How relays move, by lag, for several kinds of nets."""
+
+import numpy as np
+
+from .._validation import check_choice, check_integer
+from ..dynamics import drift_summary
+from ._axes import COLORS, axes_for
+
+_WHAT = {
+    "similarity": "similarity of relays",
+    "stability": "stability of relays\n(0: chance, 1: they stay)",
+    "drift": "drift of relays (1 - similarity)",
+}
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+
+
+class DriftDisplay:
+    """How alike the relays of two moments are, over the time between them.
+
+    Draw several kinds of nets into the same axes to compare them.
+
+    Parameters
+    ----------
+    lags : array-like of shape (n_lags,)
+        Time steps between the two moments.
+    values : array-like of shape (n_lags,)
+        Similarity, stability or drift.
+    confidence_interval : array-like of shape (2, n_lags), optional
+        Drawn as a band.
+    chance : array-like of shape (n_lags,), optional
+        The value to expect of relays at random nodes, drawn as a dotted line.
+    what : {"similarity", "stability", "drift"}, default="similarity"
+        What the values are.
+    label : str, optional
+        Name of the nets, for the legend.
+
+    Attributes
+    ----------
+    ax_, figure_, line_, band_, chance_line_ : matplotlib objects
+        Set by `plot`; None for what is not drawn.
+
+    See Also
+    --------
+    drift_summary : Makes these values of many nets.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relayestimators.displays import DriftDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> stay = [np.tile(rng.random((1, 1, 8)), (1, 10, 1)) for _ in range(5)]
+    >>> move = [rng.random((1, 10, 8)) ** 4 for _ in range(5)]
+    >>> display = DriftDisplay.from_maps(stay, label="relays that stay")
+    >>> display = DriftDisplay.from_maps(move, label="relays that move", ax=display.ax_)
+    >>> [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    ['relays that stay', 'relays that move', 'chance']
+    """
+
+    def __init__(
+        self, lags, values, *, confidence_interval=None, chance=None, what="similarity", label=None
+    ):
+        self.lags = lags
+        self.values = values
+        self.confidence_interval = confidence_interval
+        self.chance = chance
+        self.what = what
+        self.label = label
+
+    @classmethod
+    def from_summary(
+        cls, summary, *, what="similarity", concept=None, chance=True, label=None, ax=None, **kwargs
+    ):
+        """Draw the result of :func:`drift_summary`.
+
+        Parameters
+        ----------
+        summary : Bunch
+            From :func:`drift_summary`.
+        what : {"similarity", "stability", "drift"}, default="similarity"
+            What to draw. Stability is similarity above chance, as a share of what it is at lag 0.
+        concept : int, optional
+            Which concept, of a summary that keeps them apart.
+        chance : bool, default=True
+            Whether to draw what to expect of relays at random nodes.
+        label : str, optional
+            Name of the nets, for the legend.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        **kwargs : dict
+            For the line, ``Axes.plot``.
+
+        Returns
+        -------
+        DriftDisplay
+        """
+        check_choice(what, name="what", choices=_WHAT)
+        pick = _pick(summary.similarity.mean, concept)
+        expected = {
+            "similarity": summary.chance.mean,
+            "stability": np.zeros_like(summary.stability.mean),
+            "drift": 1.0 - summary.chance.mean,
+        }
+        display = cls(
+            summary.lags,
+            summary[what].mean[pick],
+            confidence_interval=summary[what].confidence_interval[(slice(None), *pick)],
+            chance=expected[what][pick] if chance else None,
+            what=what,
+            label=label,
+        )
+        return display.plot(ax, **kwargs)
+
+    @classmethod
+    def from_maps(
+        cls,
+        maps,
+        others=None,
+        *,
+        what="similarity",
+        concept=None,
+        chance=True,
+        lags=None,
+        metric="cosine",
+        alpha=0.05,
+        label=None,
+        ax=None,
+        **kwargs,
+    ):
+        """Summarize relay maps of several nets, and draw the summary.
+
+        Parameters
+        ----------
+        maps : sequence of array-like of shape (n_concepts, n_timepoints, n_nodes)
+            One relay map per net, in bits. One net has no interval.
+        others : sequence of array-like of the same shapes, optional
+            A second map of each net from other instances, to correct for errors of estimation.
+        what : {"similarity", "stability", "drift"}, default="similarity"
+            What to draw. Stability is similarity above chance, as a share of what it is at lag 0.
+        concept : int, optional
+            Which concept; by default every net counts with its mean over concepts.
+        chance : bool, default=True
+            Whether to draw what to expect of relays at random nodes.
+        lags : int or array-like of int, optional
+            Time steps apart, from 0; by default all there are.
+        metric : {"cosine", "transport"}, default="cosine"
+            As in :func:`relay_similarity`.
+        alpha : float, default=0.05
+            Share outside of the confidence intervals, which are over nets.
+        label : str, optional
+            Name of the nets, for the legend.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        **kwargs : dict
+            For the line, ``Axes.plot``.
+
+        Returns
+        -------
+        DriftDisplay
+        """
+        summary = drift_summary(
+            maps, others, lags=lags, metric=metric, per_concept=concept is not None, alpha=alpha
+        )
+        return cls.from_summary(
+            summary, what=what, concept=concept, chance=chance, label=label, ax=ax, **kwargs
+        )
+
+    def plot(self, ax=None, *, legend=True, **kwargs):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default. Several displays may share it.
+        legend : bool, default=True
+            Say what the lines are, if there is a label.
+        **kwargs : dict
+            For the line, ``Axes.plot``.
+
+        Returns
+        -------
+        DriftDisplay
+            Itself.
+        """
+        check_choice(self.what, name="what", choices=_WHAT)
+        made = ax is None
+        ax = axes_for(self, ax)
+        if made:
+            ax.set_prop_cycle(color=COLORS, marker=_MARKERS)
+        options = {"label": self.label, "markersize": 5} | kwargs
+        (self.line_,) = ax.plot(self.lags, self.values, **options)
+        self.band_ = self._draw_band(ax)
+        self.chance_line_ = self._draw_chance(ax)
+        ax.set(xlabel="lag (time steps)", ylabel=_WHAT[self.what])
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        if legend and options["label"] is not None:
+            handles, labels = ax.get_legend_handles_labels()
+            order = sorted(range(len(labels)), key=lambda i: labels[i] == "chance")  # it is last
+            ax.legend([handles[i] for i in order], [labels[i] for i in order])
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _draw_band(self, ax):
+        if self.confidence_interval is None:
+            return None
+        low, high = self.confidence_interval
+        return ax.fill_between(
+            self.lags, low, high, color=self.line_.get_color(), alpha=0.15, linewidth=0
+        )
+
+    def _draw_chance(self, ax):
+        """Draw chance in the color of the line, and have it in the legend once, in gray."""
+        if self.chance is None:
+            return None
+        style = {"linestyle": ":", "marker": ""}
+        if "chance" not in ax.get_legend_handles_labels()[1]:
+            ax.plot([], [], color="0.4", label="chance", **style)
+        color = "0.4" if self.what == "stability" else self.line_.get_color()
+        return ax.plot(self.lags, self.chance, color=color, **style)[0]
+
+
+def _pick(values, concept):
+    """Return the index of a concept where concepts are kept apart, else the empty one."""
+    if values.ndim == 1:
+        if concept is not None:
+            raise ValueError(
+                f"concept={concept!r}, but summary has the mean over concepts; expected None, or a "
+                "summary made with per_concept=True."
+            )
+        return ()
+    if concept is None:
+        raise ValueError(
+            f"concept=None, but summary keeps {len(values)} concepts apart; expected one of them."
+        )
+    check_integer(concept, name="concept", low=0, high=len(values) - 1)
+    return (concept,)

@@ -1,0 +1,120 @@
+"""Relay maps as images."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from .._validation import check_integer
+from ._axes import axes_for
+
+
+class RelayMapDisplay:
+    """Relay information of every node at every time step, as an image.
+
+    Parameters
+    ----------
+    relay_map : ndarray of shape (n_timepoints, n_nodes)
+        Bits, of one concept.
+    reliable : ndarray of shape (n_timepoints, n_nodes), bool, optional
+        Where the values rest on enough instances; elsewhere the image is hatched.
+    timepoints : ndarray of shape (n_timepoints,), optional
+        Labels of the time axis.
+    label : str, default="relay information (bits)"
+        What the values are; any map of this shape can be drawn, such as those of
+        :func:`knockout_sweep`.
+
+    Attributes
+    ----------
+    ax_, figure_, image_ : matplotlib objects
+        Set by `plot`.
+
+    See Also
+    --------
+    RelayAnalyzer : Makes relay maps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relayestimators.displays import RelayMapDisplay
+    >>> display = RelayMapDisplay(np.eye(3)).plot()
+    >>> display.ax_.get_xlabel()
+    'time step'
+    """
+
+    def __init__(
+        self, relay_map, *, reliable=None, timepoints=None, label="relay information (bits)"
+    ):
+        self.relay_map = relay_map
+        self.reliable = reliable
+        self.timepoints = timepoints
+        self.label = label
+
+    @classmethod
+    def from_estimator(cls, analyzer, *, concept=0, ax=None, **kwargs):
+        """Draw the relay map of one concept of a fitted RelayAnalyzer.
+
+        Parameters
+        ----------
+        analyzer : RelayAnalyzer
+            Fitted.
+        concept : int, default=0
+            Column of ``concepts_``.
+        ax : matplotlib Axes, optional
+            Where to draw.
+        **kwargs : dict
+            For ``Axes.imshow``.
+
+        Returns
+        -------
+        RelayMapDisplay
+        """
+        check_is_fitted(analyzer)
+        check_integer(concept, name="concept", low=0, high=len(analyzer.relay_map_) - 1)
+        display = cls(
+            analyzer.relay_map_[concept],
+            reliable=analyzer.reliable_[concept],
+            timepoints=analyzer.timepoints_,
+        )
+        return display.plot(ax=ax, **kwargs)
+
+    def plot(self, ax=None, **kwargs):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        **kwargs : dict
+            For ``Axes.imshow``.
+
+        Returns
+        -------
+        RelayMapDisplay
+            Itself.
+        """
+        ax = axes_for(self, ax)
+        image = np.asarray(self.relay_map, dtype=float).T
+        options = {"cmap": "viridis", "aspect": "auto", "origin": "lower"}
+        options["interpolation"] = "nearest"
+        if "norm" not in kwargs:
+            options["vmin"] = 0
+        self.image_ = ax.imshow(image, **(options | kwargs))
+        if self.reliable is not None and not np.all(self.reliable):
+            self._hatch(ax)
+        self._label(ax, *image.shape)
+        ax.figure.colorbar(self.image_, ax=ax, label=self.label)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _hatch(self, ax):
+        poor = np.where(np.asarray(self.reliable).T, 0.0, 1.0)
+        padded = np.pad(poor, 1, mode="edge")  # contours need two rows and columns at least
+        x, y = (np.arange(-1, size + 1) for size in poor.shape[::-1])
+        xlim, ylim = ax.get_xlim(), ax.get_ylim()
+        ax.contourf(x, y, padded, levels=[0.5, 1.5], colors="none", hatches=["///"])
+        ax.set(xlim=xlim, ylim=ylim)
+
+    def _label(self, ax, n_nodes, n_timepoints):
+        labels = np.arange(n_timepoints) if self.timepoints is None else self.timepoints
+        shown = np.unique(np.linspace(0, n_timepoints - 1, min(n_timepoints, 8)).astype(int))
+        ax.set_xticks(shown, [str(labels[i]) for i in shown])
+        ax.set(xlabel="time step", ylabel="node")

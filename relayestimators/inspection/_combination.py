@@ -1,0 +1,40 @@
+"""combine_rankings: nodes that several rankings agree on."""
+
+import numpy as np
+
+
+def combine_rankings(*scores):
+    """Combine scores of nodes: those high in all of them come out high.
+
+    Parameters
+    ----------
+    *scores : array-like of shape (..., n_nodes)
+        Such as relay maps, and other importances of the same nodes; negative values count as 0.
+
+    Returns
+    -------
+    ndarray of shape (..., n_nodes)
+        Geometric mean of the shares nodes have in each of the scores; a score that is 0
+        throughout has no say.
+
+    See Also
+    --------
+    rank_nodes : Scores by name.
+    compare_rankings : What rankings, and combinations, are worth.
+
+    Examples
+    --------
+    >>> from relayestimators.inspection import combine_rankings
+    >>> carries, used = [0.8, 0.8, 0.1, 0.1], [0.0, 0.4, 0.4, 0.1]
+    >>> combine_rankings(carries, used).argmax()
+    np.int64(1)
+    """
+    if not scores:
+        raise ValueError("combine_rankings needs at least one array of scores, got none.")
+    product = 1.0
+    for values in scores:
+        values = np.nan_to_num(np.maximum(np.asarray(values, dtype=float), 0.0))
+        total = values.sum(axis=-1, keepdims=True)
+        even = np.full_like(values, 1.0 / values.shape[-1])
+        product = product * np.divide(values, total, out=even, where=total > 0)
+    return product ** (1 / len(scores))

@@ -1,0 +1,364 @@
+"""Rankings of nodes side by side: what their top nodes cost, when knocked out."""
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+from sklearn.utils import Bunch, _safe_indexing, check_random_state
+from sklearn.utils.validation import column_or_1d
+from tqdm.auto import tqdm
+
+from .._intervals import subsampling_interval
+from .._validation import check_alpha, check_integer, check_size, check_timepoints
+from ..panels._conversion import frames_to_tensor
+from ..relay._order import strongest_nodes
+from ._ablation import Ablation, Knockout, mean_of_others, other_divisions
+from ._combination import combine_rankings
+from ._ranking import RANKINGS, rank_nodes
+from ._sweep import knockout_sweep, window_ends
+
+KNOCKOUT = "knockout"  # the ranking that needs knockouts, so that it cannot live in `rankings`
+DEFAULT_RANKINGS = (
+    ("throughput", KNOCKOUT),
+    "throughput",
+    KNOCKOUT,
+    "gradient",
+    "readout",
+    "variance",
+    "random",
+)
+
+
+def compare_rankings(
+    estimator,
+    X,
+    y,
+    *,
+    rankings=DEFAULT_RANKINGS,
+    find=None,
+    concepts="ovr",
+    timepoints=None,
+    width=None,
+    n_relays=0.25,
+    test_size=0.5,
+    value="mean",
+    layer=-1,
+    state="h",
+    n_random=20,
+    n_draws=5,
+    n_resamples=100,
+    alpha=0.05,
+    random_state=None,
+    n_jobs=None,
+    verbose=0,
+):
+    """Put rankings of nodes through the same knockouts, and compare what they cost.
+
+    On one part of the data every ranking names, for each concept at each time step, its strongest
+    nodes. On the other part these are held from that time step on, or for some steps. A good
+    ranking of the nodes that carry a concept names nodes whose knockout costs this concept much,
+    more than the other concepts, and more than random nodes.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        With ``unroll`` and ``knock_out``; it is not changed.
+    X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
+        Data the net has not been trained on.
+    y : array-like of shape (n_instances,)
+        Labels.
+    rankings : sequence, or dict by name
+        Each a method of :func:`rank_nodes`; or "knockout", the mean effect of knocking the node
+        out alone, from the time step on; or a tuple of those, combined: nodes that all of them
+        rank high come first (the product of the nodes' shares). In a dict also scores of your
+        own, of shape (n_concepts, n_timepoints, n_nodes), 1 where they do not differ, or
+        (n_nodes,).
+    find : tuple (X, y), optional
+        Data to make the rankings on. By default it is what `test_size` leaves of `X`.
+    concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts), default="ovr"
+        As in :class:`RelayAnalyzer`.
+    timepoints : None, int or array-like of int, default=None
+        Time steps; negative ones count from the end. None is all.
+    width : int or None, default=None
+        Time steps that nodes are held from each of these on; None is up to the end. Nodes that are
+        held to the end are also missing where the net is read out; one step, in the middle of the
+        series, asks only for what the nodes carry on.
+    n_relays : int or float, default=0.25
+        Nodes per set; a float is a fraction of all.
+    test_size : int, float or None, default=0.5
+        Part of `X`, stratified, that knockouts are measured on, the rest being for the rankings;
+        None uses all for both. Of no account if `find` is given.
+    value : {"mean", "zero", "resample", "noise"}, float or array-like, default="mean"
+        What nodes are held at, as in :func:`knockout_importance`.
+    layer : int, default=-1
+        Layer of the nodes.
+    state : {"h", "c"}, default="h"
+        Hidden state, or memory cell of an LSTM.
+    n_random : int, default=20
+        Random sets of nodes.
+    n_draws : int, default=5
+        How often values are drawn if they are random.
+    n_resamples : int, default=100
+        Random halves of the instances behind the confidence intervals.
+    alpha : float, default=0.05
+        Share outside the intervals.
+    random_state : int, RandomState instance or None, default=None
+        Draws all there is to draw.
+    n_jobs : int, optional
+        Joblib workers, threads unless another backend is configured.
+    verbose : int, default=0
+        Show a progress bar.
+
+    Returns
+    -------
+    result : :class:`~sklearn.utils.Bunch`
+        rankings : list of str
+            Their names.
+        timepoints : ndarray of shape (n_timepoints,), int
+            The time steps.
+        sets : ndarray of shape (n_rankings, n_concepts, n_timepoints, n_relays), int
+            The nodes, strongest first.
+        information : ndarray of shape (n_concepts,)
+            Bits: I(A;B) of the intact net.
+        loss : ndarray of shape (n_rankings, n_concepts, n_timepoints, n_concepts)
+            Bits lost: nodes of which concept, from which time step on, measured on which.
+        random_loss : ndarray of shape (n_random, n_timepoints, n_concepts)
+            Bits lost by random sets.
+        own, other : ndarray of shape (n_rankings, n_concepts)
+            Bits lost of the concept the nodes are for, and of the other concepts, as far as they
+            divide the classes in another way (NaN if none does, as with "ovr" of two classes);
+            means over time steps.
+        random : ndarray of shape (n_concepts,)
+            Bits lost with random sets.
+        specificity : ndarray of shape (n_rankings,)
+            Own minus other, mean over concepts.
+        advantage : ndarray of shape (n_rankings,)
+            Own minus random, mean over concepts.
+        difference : ndarray of shape (n_rankings, n_rankings)
+            Specificity of the row less that of the column.
+        intervals : Bunch
+            For own, other, random, specificity, advantage and difference: ndarray of shape
+            (2, ...), over instances and, for random and advantage, over random sets.
+        overlap : ndarray of shape (n_rankings, n_rankings)
+            Mean share of nodes that two rankings have in common.
+
+    See Also
+    --------
+    rank_nodes : The rankings.
+    knockout_specificity : One set per concept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relayestimators import RNNClassifier
+    >>> from relayestimators.inspection import compare_rankings
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(300, 1, 6))
+    >>> y = np.where(X[:, 0, 2] > 0, "up", "down")
+    >>> net = RNNClassifier(max_epochs=10, module__hidden_size=8, random_state=0)
+    >>> net = net.fit(X[:100], y[:100])
+    >>> result = compare_rankings(
+    ...     net, X[100:], y[100:], rankings=["throughput", "random"], timepoints=[3], random_state=0
+    ... )
+    >>> result.own.shape, result.sets.shape
+    ((2, 2), (2, 2, 1, 2))
+    >>> bool(result.own[0].mean() > result.own[1].mean())
+    True
+    """
+    check_integer(n_random, name="n_random", low=1)
+    check_integer(n_draws, name="n_draws", low=1)
+    check_integer(n_resamples, name="n_resamples", low=2)
+    check_alpha(alpha)
+    named = _named(rankings)
+    rng, X, y = check_random_state(random_state), frames_to_tensor(X), column_or_1d(y, warn=True)
+    find, measure = _parts(X, y, find, test_size, rng)
+    seeds = rng.randint(2**31 - 1, size=3)
+    ablation = Ablation(
+        estimator,
+        *measure,
+        concepts=concepts,
+        layer=layer,
+        state=state,
+        n_halves=n_resamples,
+        random_state=rng,
+    )
+    timepoints = check_timepoints(timepoints, ablation.n_timepoints)
+    stops = window_ends(timepoints, width, ablation.n_timepoints)
+    n_relays = check_size(n_relays, ablation.n_nodes, name="n_relays")
+    shape = ablation.n_concepts, len(timepoints), ablation.n_nodes
+    options = {"concepts": ablation.table, "timepoints": timepoints, "layer": layer}
+    options |= {"state": state, "random_state": seeds[0], "n_jobs": n_jobs}
+    methods = sorted({part for ranking in named.values() for part in _parts_of(ranking)})
+    made = {
+        method: _made(method, estimator, *find, width, options)
+        for method in tqdm(methods, disable=not verbose, desc="rankings")
+    }
+    scores = [_scores(name, ranking, made, shape) for name, ranking in named.items()]
+    sets = np.array(
+        [[[strongest_nodes(at, n_relays) for at in of] for of in score] for score in scores]
+    )
+    draws = np.random.RandomState(seeds[1])
+    chance = [draws.permutation(ablation.n_nodes)[:n_relays] for _ in range(n_random)]
+    chance = np.repeat(np.array(chance)[:, None], len(timepoints), axis=1)
+    cost = {"value": value, "n_draws": n_draws, "seed": seeds[2]}
+    cost |= {"n_jobs": n_jobs, "verbose": verbose}
+    (loss, halves), (random_loss, random_halves) = _losses(
+        ablation, (sets, chance), timepoints, stops, **cost
+    )
+    different = other_divisions(ablation.table)
+    point = _figures(loss, random_loss, different)
+    resampled = [_figures(*half, different) for half in zip(halves, random_halves, strict=True)]
+    errors = _errors_of_chance(random_loss)
+    intervals = {
+        name: subsampling_interval(
+            point[name],
+            np.array([half[name] for half in resampled]),
+            alpha,
+            other_error=errors.get(name, 0.0),
+        )
+        for name in point
+    }
+    return Bunch(
+        rankings=list(named),
+        timepoints=timepoints,
+        sets=sets,
+        information=ablation.intact.information[0, 0],
+        loss=loss,
+        random_loss=random_loss,
+        **point,
+        intervals=Bunch(**intervals),
+        overlap=_overlap(sets, ablation.n_nodes),
+    )
+
+
+def _named(rankings):
+    """Return rankings by name, or refuse them."""
+    if isinstance(rankings, str):
+        rankings = [rankings]
+    if not hasattr(rankings, "items"):
+        if not all(map(_parts_of, rankings)):
+            raise TypeError(
+                "rankings holds something that is no name; expected names, tuples of names, or a "
+                "dict with names of your own for arrays of scores."
+            )
+        if len(set(rankings)) < len(rankings):
+            raise ValueError(f"rankings={list(rankings)!r} names one twice.")
+        rankings = {" * ".join(_parts_of(ranking)): ranking for ranking in rankings}
+    known = (*RANKINGS, KNOCKOUT)
+    for name, ranking in rankings.items():
+        for part in _parts_of(ranking):
+            if part not in known:
+                raise ValueError(
+                    f"rankings: {name!r} asks for {part!r}; allowed are "
+                    f"{', '.join(map(repr, known))}, tuples of them, or an array of scores in a "
+                    "dict."
+                )
+    if not rankings:
+        raise ValueError("rankings is empty; expected at least one.")
+    return dict(rankings)
+
+
+def _parts_of(ranking):
+    """Return the methods a ranking is made of; none if it is an array of scores."""
+    if isinstance(ranking, str):
+        return (ranking,)
+    combined = isinstance(ranking, tuple) and all(isinstance(part, str) for part in ranking)
+    return ranking if combined else ()
+
+
+def _parts(X, y, find, test_size, rng):
+    """Return (X, y) to make rankings on, and (X, y) to measure on."""
+    if find is not None:
+        return (frames_to_tensor(find[0]), column_or_1d(find[1], warn=True)), (X, y)
+    if test_size is None:
+        return (X, y), (X, y)
+    rows = np.arange(len(y))
+    find, measure = train_test_split(rows, test_size=test_size, stratify=y, random_state=rng)
+    return tuple((_safe_indexing(X, rows), y[rows]) for rows in (find, measure))
+
+
+def _made(method, estimator, X, y, width, options):
+    """Return the scores of a method, (n_concepts, n_timepoints, n_nodes)."""
+    if method == KNOCKOUT:
+        return knockout_sweep(estimator, X, y, width=width, **options).effect
+    return rank_nodes(estimator, X, y, method=method, **options)
+
+
+def _scores(name, ranking, made, shape):
+    """Return the scores of a ranking: of a method, of several combined, or as given."""
+    parts = _parts_of(ranking)
+    if len(parts) == 1:
+        return made[parts[0]]
+    if parts:
+        return combine_rankings(*(made[part] for part in parts))
+    scores = np.asarray(ranking, dtype=float)
+    allowed = [{shape[0], 1}, {shape[1], 1}, {shape[2]}] if scores.ndim == 3 else [{shape[2]}]
+    fits = len(allowed) == scores.ndim
+    if not fits or any(
+        size not in sizes for size, sizes in zip(scores.shape, allowed, strict=True)
+    ):
+        raise ValueError(
+            f"rankings: the scores of {name!r} have shape {scores.shape}; expected "
+            f"(n_concepts, n_timepoints, n_nodes)={shape}, 1 where they do not differ, or "
+            f"({shape[-1]},)."
+        )
+    if np.isnan(scores).any():
+        raise ValueError(f"rankings: the scores of {name!r} contain NaN; expected numbers.")
+    return np.broadcast_to(scores, shape)
+
+
+def _losses(ablation, groups, timepoints, stops, **options):
+    """Return the bits lost by sets (..., n_timepoints, n_relays) held from their time step on.
+
+    For each of the `groups`, measured together: over all instances (..., n_timepoints,
+    n_concepts), and over halves of them (n_halves, ..., n_timepoints, n_concepts).
+    """
+    knockouts = [
+        Knockout(sets[place], int(timepoints[place[-1]]), stops[place[-1]])
+        for sets in groups
+        for place in np.ndindex(sets.shape[:-1])
+    ]
+    lost = ablation.measure(knockouts, **options).over_draws()
+    ends = np.cumsum([np.prod(sets.shape[:-1]) for sets in groups])[:-1]
+    parts = [np.split(part, ends) for part in (lost.information, lost.half_information)]
+    return [
+        (
+            whole.reshape(*sets.shape[:-1], -1),
+            np.moveaxis(halves.reshape(*sets.shape[:-1], *halves.shape[1:]), -2, 0),
+        )
+        for sets, whole, halves in zip(groups, *parts, strict=True)
+    ]
+
+
+def _errors_of_chance(random_loss):
+    """Return standard errors of what depends on the random sets: these are a sample, too."""
+    n_random = len(random_loss)
+    if n_random < 2:
+        return {"random": np.nan, "advantage": np.nan}
+    by_set = random_loss.mean(axis=1)
+    return {
+        "random": by_set.std(axis=0, ddof=1) / np.sqrt(n_random),
+        "advantage": by_set.mean(axis=1).std(ddof=1) / np.sqrt(n_random),
+    }
+
+
+def _figures(loss, random_loss, different):
+    """Return what is compared, given losses (rankings, concepts, steps, on) and of random sets."""
+    by_set = loss.mean(axis=2)
+    own = np.diagonal(by_set, axis1=1, axis2=2)
+    random = random_loss.mean(axis=(0, 1))
+    other = mean_of_others(by_set, different)
+    specificity = (own - other).mean(axis=1)
+    return {
+        "own": own,
+        "other": other,
+        "random": random,
+        "specificity": specificity,
+        "advantage": (own - random).mean(axis=1),
+        "difference": specificity[:, None] - specificity,
+    }
+
+
+def _overlap(sets, n_nodes):
+    """Return the mean share of nodes that sets of two rankings have in common."""
+    chosen = (sets[..., None] == np.arange(n_nodes)).any(axis=-2)
+    chosen = chosen.reshape(len(sets), -1).astype(float)
+    return chosen @ chosen.T / chosen.sum(axis=1)

@@ -1,0 +1,356 @@
+"""rank_nodes: rankings of hidden nodes by relay information and by other interpretability methods.
+
+Floor 4: torch, captum inside functions, and the floors below. The classifier is known by its
+protocol, ``unroll`` and ``classes_``; gradients also need a ``module_`` with ``forward_with``.
+"""
+
+from copy import deepcopy
+
+import numpy as np
+import torch
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Bunch, check_consistent_length, check_random_state, gen_batches
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+from torch import nn
+from tqdm.auto import tqdm
+
+from .._validation import (
+    check_choice,
+    check_concepts,
+    check_integer,
+    check_recurrent,
+    check_timepoints,
+)
+from ..analyzer import RelayAnalyzer
+from ..relay import METHODS
+from ..relay._concepts import concept_values
+
+_FLOATS = 2**24  # numbers that a batch may hold at once, about; bounds memory, not the result
+
+
+def rank_nodes(
+    estimator,
+    X,
+    y,
+    *,
+    method="throughput",
+    concepts="ovr",
+    timepoints=None,
+    align="start",
+    layer=-1,
+    state="h",
+    n_steps=None,
+    random_state=None,
+    n_jobs=None,
+    verbose=0,
+):
+    """Score every hidden node, for every concept at every time step, by a method of choice.
+
+    Scores have one shape, so that all methods can be put through the same knockouts.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        With ``unroll``; it is not changed. The last three methods need a ``module_`` that returns
+        logits and has ``forward_with``, "readout" one with a linear ``readout``, as
+        :class:`RecurrentNetwork` has.
+    X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
+        As the classifier takes it.
+    y : array-like of shape (n_instances,)
+        Labels. Only relay methods use them; the others explain what the net predicts.
+    method : str, default="throughput"
+        One of ``rankings.RANKINGS``.
+
+        "throughput", "contexts", "shapley", "shrink", "single", "gaussian"
+            Relay information in bits, see :func:`relay_scores`.
+        "random"
+            Random numbers, independent for each concept, time step and node.
+        "readout"
+            How far apart the mean readout weights of classes with different concept values are at
+            most. Last layer only; the same at every time step.
+        "variance"
+            Variance of the activation over instances; the same for every concept.
+        "gradient"
+            Activation times gradient [1]_: magnitude, mean over instances. The derivative is
+            total, through all that follows in the recurrence.
+        "conductance"
+            The same with conductance [2]_, while the input moves from the mean series of `X` to
+            the instance. Needs captum [4]_.
+        "integrated_gradients"
+            The same with integrated gradients [3]_, while the activations of the time step move
+            from those under the mean series to the instance's; the rest of the run is the
+            instance's own. Needs captum.
+    concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts), default="ovr"
+        As in :class:`RelayAnalyzer`.
+    timepoints : None, int or array-like of int, default=None
+        Time steps to score; negative ones count from the end. None is all.
+    align : {"start", "end"}, default="start"
+        Where series of unequal length are lined up, as in :class:`RelayAnalyzer`.
+    layer : int, default=-1
+        Layer of the nodes.
+    state : {"h", "c"}, default="h"
+        Hidden state, or memory cell of an LSTM; "readout" and gradients know the former only.
+    n_steps : int, optional
+        Points of the integral; by default 100 for "conductance", which makes one run for all time
+        steps, and 20 for "integrated_gradients", which makes one for each.
+    random_state : int, RandomState instance or None, default=None
+        Draws the contexts of relay methods, and random scores.
+    n_jobs : int, optional
+        Joblib workers of relay methods. The result does not depend on it.
+    verbose : int, default=0
+        Show a progress bar.
+
+    Returns
+    -------
+    ndarray of shape (n_concepts, n_timepoints, n_nodes)
+        Scores, higher is more important; NaN at time steps no instance has. Bits of
+        information with relay methods, bits of log-odds with the last three.
+
+    Raises
+    ------
+    ValueError, TypeError, ImportError
+        If an argument is not allowed, or the net or the installation lacks what the method needs.
+
+    See Also
+    --------
+    RelayAnalyzer : Relay information with coverage, significance and confidence intervals.
+    knockout_specificity : What the strongest nodes are needed for.
+
+    Notes
+    -----
+    Gradients are of the log-odds of the predicted concept value: the classes with this value
+    against the others. The mean series is over the instances that have the time step. In nets that
+    switch between attractors gradients live on narrow parts of a path, and integrals converge
+    slowly: raise `n_steps` until the order of the nodes stays.
+
+    References
+    ----------
+    .. [1] A. Shrikumar et al. (2016). Not just a black box. arXiv:1605.01713.
+    .. [2] K. Dhamdhere et al. (2018). How important is a neuron? arXiv:1805.12233.
+    .. [3] M. Sundararajan et al. (2017). Axiomatic attribution for deep networks. arXiv:1703.01365.
+    .. [4] N. Kokhlikyan et al. (2020). Captum. arXiv:2009.07896.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relayestimators import GRUClassifier
+    >>> from relayestimators.inspection import knockout_specificity, rank_nodes
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 1, 8))
+    >>> y = np.where(X[:, 0, 2] > 0, "up", "down")  # decided at time step 2
+    >>> net = GRUClassifier(max_epochs=20, random_state=0).fit(X, y)
+    >>> scores = rank_nodes(net, X, y, method="gradient", timepoints=range(3, 8))
+    >>> scores.shape
+    (2, 5, 32)
+    >>> order = scores.mean(axis=(0, 1)).argsort()  # weakest first
+    >>> weak, strong = knockout_specificity(net, X, y, relays=[order[:8], order[-8:]]).loss
+    >>> bool(weak.mean() < strong.mean())
+    True
+    """
+    check_choice(method, name="method", choices=RANKINGS)
+    check_choice(align, name="align", choices=("start", "end"))
+    check_integer(1 if n_steps is None else n_steps, name="n_steps", low=1)
+    check_recurrent(estimator)
+    check_is_fitted(estimator)
+    if state != "h" and (method == "readout" or method in _BY_GRADIENTS):
+        raise ValueError(f"method={method!r} with state={state!r}; it knows state='h' only.")
+    where = {"concepts": concepts, "timepoints": timepoints, "align": align}
+    where |= {"layer": layer, "state": state}
+    if method in METHODS:
+        options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
+        frozen = FrozenEstimator(estimator)
+        return RelayAnalyzer(frozen, method=method, **where, **options).fit(X, y).relay_map_
+    case = _make_case(estimator, X, y, **where)
+    if method in _BY_GRADIENTS:
+        scores = _mean_attribution(case, method, n_steps, verbose)
+    else:
+        scores = _WITHOUT_GRADIENTS[method](case, check_random_state(random_state))
+    shape = case.table.shape[1], len(case.timepoints), case.run.hidden.shape[2]
+    scores = np.broadcast_to(scores, shape).astype(np.float64)
+    scores[:, (case.when < 0).all(axis=0)] = np.nan
+    return scores
+
+
+def _make_case(estimator, X, y, concepts, timepoints, align, layer, state):
+    """Return what all methods start from; `when` is each series' own number of every time step."""
+    classes, y = estimator.classes_, column_or_1d(y, warn=True)
+    table = check_concepts(concepts, len(classes))
+    concept_values(y, classes, table)  # refuses labels that are none of the classes
+    run = estimator.unroll(X, layer=layer, state=state)
+    check_consistent_length(run.hidden, y)
+    n_timepoints = run.hidden.shape[1]
+    timepoints = check_timepoints(timepoints, n_timepoints)
+    lengths = (~np.isnan(run.hidden[:, :, 0])).sum(axis=1)[:, None]
+    when = timepoints - (n_timepoints - lengths) * (align == "end")
+    when = np.where((when >= 0) & (when < lengths), when, -1)  # -1: nowhere
+    case = {"estimator": estimator, "X": X, "layer": layer, "table": table, "run": run}
+    return Bunch(**case, timepoints=timepoints, when=when)
+
+
+def _random(case, rng):
+    """Draw for all time steps, so that scores do not depend on which of them are asked for."""
+    shape = case.table.shape[1], *case.run.hidden.shape[1:]
+    return rng.random_sample(shape)[:, case.timepoints]
+
+
+def _readout(case, rng):
+    module, n_nodes = getattr(case.estimator, "module_", None), case.run.hidden.shape[2]
+    readout = getattr(module, "readout", None)
+    if not isinstance(readout, nn.Linear):
+        raise TypeError(
+            "method='readout' needs a module_ with a linear layer `readout` of its last states; "
+            f"{type(module).__name__} has none."
+        )
+    last = case.layer in (-1, getattr(module, "num_layers", 0) - 1)
+    if not last or tuple(readout.weight.shape) != (len(case.table), n_nodes):
+        raise ValueError(
+            f"method='readout' with layer={case.layer}: only nodes of the last layer have readout "
+            "weights; use layer=-1 or another method."
+        )
+    weight = readout.weight.detach().cpu().numpy().astype(np.float64)
+    scores = []
+    for column in case.table.T:
+        means = [weight[column == value].mean(axis=0) for value in np.unique(column)]
+        scores.append(np.ptp(means, axis=0))
+    return np.stack(scores)[:, None]
+
+
+def _variance(case, rng):
+    scores = np.zeros((len(case.timepoints), case.run.hidden.shape[2]))
+    for k, when in enumerate(case.when.T):
+        there = np.flatnonzero(when >= 0)
+        if there.size:
+            scores[k] = case.run.hidden[there, when[there]].var(axis=0, dtype=np.float64)
+    return scores
+
+
+_WITHOUT_GRADIENTS = {"random": _random, "readout": _readout, "variance": _variance}
+
+
+def _mean_attribution(case, method, n_steps, verbose):
+    """Return the magnitude of what a node is credited with, mean over instances."""
+    module, panel = _differentiable(case, method)
+    attribute, default = _BY_GRADIENTS[method]
+    n_steps = default if method == "gradient" else n_steps or default
+    n_nodes, n_concepts = case.run.hidden.shape[2], case.table.shape[1]
+    net = _LogOdds(module, case.layer, n_nodes)
+    mean = panel.nan_to_num().sum(dim=0) / (~panel.isnan()).sum(dim=0).clamp(min=1)
+    baseline = torch.where(panel.isnan(), panel, mean)
+    when = torch.as_tensor(case.when, device=panel.device)
+    predicted = case.table[case.run.logits.argmax(axis=1)]
+    own = torch.as_tensor(predicted[:, None] == case.table, device=panel.device)
+    floats = 16 * n_nodes * getattr(module, "num_layers", 1) * panel.shape[2] * (n_steps + 1)
+    batches = gen_batches(len(panel), max(1, _FLOATS // floats))
+    tasks = [(rows, concept) for rows in batches for concept in range(n_concepts)]
+    total = np.zeros((n_concepts, when.shape[1], n_nodes))
+    for rows, concept in tqdm(tasks, disable=not verbose, desc=method, unit="batch"):
+        part = panel[rows], baseline[rows], own[rows, :, concept], when[rows]
+        with torch.enable_grad():
+            values = attribute(net, *part, n_steps)
+        total[concept] += values.detach().abs().cpu().double().sum(dim=0).numpy()
+    return total / np.maximum((case.when >= 0).sum(axis=0), 1)[:, None]
+
+
+def _differentiable(case, method):
+    """Return a copy of the module, whose weights keep no gradients, and the panel."""
+    module = getattr(case.estimator, "module_", None)
+    if not hasattr(module, "forward_with"):
+        raise TypeError(
+            f"method={method!r} needs a module_ with forward_with(X, edit, *, layer); "
+            f"{type(module).__name__} has none. Relay methods, 'random', 'variance' work without."
+        )
+    if np.array_equal(case.run.logits, case.run.proba):
+        raise ValueError(
+            f"method={method!r} needs logits; {type(module).__name__} returns probabilities. Train "
+            "it on logits, with criterion=torch.nn.CrossEntropyLoss."
+        )
+    module = deepcopy(module).eval().requires_grad_(False)
+    panel = torch.tensor(case.estimator.checked_panel(case.X))
+    return module, panel.to(next(module.parameters()))
+
+
+class _LogOdds(nn.Module):
+    """Log-odds of concept values, with hidden states passing through the layer `tap`, once.
+
+    captum breaks on a layer that is called at every time step. So the states come from a run of
+    their own, pass through `tap`, and are put into a second run.
+    """
+
+    def __init__(self, module, layer, n_nodes):
+        super().__init__()
+        self.module, self.layer, self.n_nodes, self.tap = module, layer, n_nodes, nn.Identity()
+
+    def edited(self, X, own, edit):
+        """Return log-odds of the classes `own` in bits: their sum, as instances do not touch."""
+        logits = self.module.forward_with(X, edit, layer=self.layer)
+        inside, outside = (logits.masked_fill(mask, -torch.inf) for mask in (~own, own))
+        return (inside.logsumexp(dim=1) - outside.logsumexp(dim=1)).sum()[None] / np.log(2)
+
+    def forward(self, X, own, when=None):
+        """Return log-odds; the states of all steps pass `tap`, or of one step per instance."""
+        hidden = self.module.unroll(X, layer=self.layer).hidden
+        if when is None:
+            each = self.tap(hidden.nan_to_num()).unbind(dim=1)
+        else:
+            chosen = self.tap(hidden[torch.arange(len(X), device=X.device), when])
+
+        def follow(h, timepoint, *, nodes):  # no other value, but what was tapped has a derivative
+            tapped = each[timepoint][:, nodes]
+            return h + (tapped - tapped.detach())
+
+        def replace(h, timepoint, *, nodes):
+            now = when == timepoint
+            return torch.where(now[:, None], chosen[:, nodes], h) if now.any() else h
+
+        return self.edited(X, own, follow if when is None else replace)
+
+
+def _gradient(net, X, baseline, own, when, n_steps):
+    # the derivative by a gate of 1 that multiplies h is h * dL/dh: one pass for all time steps
+    gates = X.new_ones(X.shape[2], len(X), net.n_nodes, requires_grad=True)
+    each = gates.unbind()
+    odds = net.edited(X, own, lambda h, timepoint, *, nodes: h * each[timepoint][:, nodes])
+    return _at(torch.autograd.grad(odds, gates)[0].transpose(0, 1), when)
+
+
+def _conductance(net, X, baseline, own, when, n_steps):
+    # of captum's rules only this has both ends of the path, without which a part of it is lost
+    options = {"n_steps": n_steps, "method": "riemann_trapezoid", "additional_forward_args": own}
+    explainer = _captum("LayerConductance")(net, net.tap)
+    return _at(explainer.attribute(X, baseline, **options), when)
+
+
+def _integrated_gradients(net, X, baseline, own, when, n_steps):
+    explainer = _captum("LayerIntegratedGradients")(net, net.tap)
+    values = X.new_zeros(*when.shape, net.n_nodes)
+    for k, step in enumerate(when.T):
+        there = step >= 0
+        if there.any():
+            options = {"additional_forward_args": (own[there], step[there]), "n_steps": n_steps}
+            values[there, k] = explainer.attribute(X[there], baseline[there], **options)
+    return values
+
+
+def _captum(name):
+    try:
+        from captum import attr
+    except ImportError as error:
+        raise ImportError(f"{name} needs captum: pip install 'relayestimators[captum]'.") from error
+    return getattr(attr, name)
+
+
+def _at(values, when):
+    """Return what each instance has at its own time steps, 0 where it does not have one."""
+    where = when.clamp(min=0)[:, :, None].expand(-1, -1, values.shape[2])
+    return values.gather(1, where) * (when >= 0)[:, :, None]
+
+
+#: How to credit nodes in every instance, and how many points its integral has by default.
+_BY_GRADIENTS = {
+    "gradient": (_gradient, 1),
+    "conductance": (_conductance, 100),
+    "integrated_gradients": (_integrated_gradients, 20),
+}
+
+#: Names of the methods of :func:`rank_nodes`.
+RANKINGS = (*METHODS, *_WITHOUT_GRADIENTS, *_BY_GRADIENTS)

@@ -1,0 +1,265 @@
+"""What sets of relays cost: their own concept, the others, and what random sets cost."""
+
+import numpy as np
+from sklearn.utils import Bunch, check_random_state
+
+from .._intervals import subsampling_interval
+from .._validation import check_alpha, check_integer, check_sets, check_window
+from ._ablation import Ablation, Knockout, mean_of_others, of_analyzer, other_divisions
+
+
+def knockout_specificity(
+    estimator,
+    X,
+    y,
+    *,
+    relays,
+    concepts=None,
+    value="mean",
+    start=0,
+    stop=None,
+    layer=None,
+    state=None,
+    scoring=None,
+    n_random=39,
+    n_draws=5,
+    n_resamples=100,
+    alpha=0.05,
+    random_state=None,
+    n_jobs=None,
+    verbose=0,
+):
+    """Measure what knocking out sets of nodes costs every concept, against random sets.
+
+    Each set is knocked out as a whole; the cost for a concept is the loss of the mutual
+    information between its value for the true and for the predicted class.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        With ``unroll`` and ``knock_out``; it is not changed.
+    X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
+        Data to measure on; for an honest figure not those the sets were found on.
+    y : array-like of shape (n_instances,)
+        Labels.
+    relays : list of array-like of int, or RelayAnalyzer
+        Sets of nodes, as a rule those of each concept; or a fitted analyzer, whose
+        ``relays(concept)`` they are.
+    concepts : {"ovr", "class"}, array-like of shape (n_classes, n_concepts) or None, default=None
+        As in :class:`RelayAnalyzer`; None is the table of the analyzer, or else "ovr".
+    value : {"mean", "zero", "resample", "noise"}, float or array-like, default="mean"
+        What nodes are held at, as in :func:`knockout_importance`.
+    start : int, default=0
+        First time step of the window.
+    stop : int or None, default=None
+        One after its last time step; None is the end.
+    layer : int or None, default=None
+        Layer of the nodes; None is that of the analyzer, or else the last.
+    state : {"h", "c"} or None, default=None
+        Hidden state, or memory cell of an LSTM; None is that of the analyzer, or else "h".
+    scoring : str, callable or None, default=None
+        Score as in scikit-learn; None is accuracy.
+    n_random : int, default=39
+        Random sets of nodes drawn for comparison with each set, of its size; nested, and the same
+        for all sets. A p-value is at least 1 / (1 + n_random).
+    n_draws : int, default=5
+        How often values are drawn if they are random; losses are means.
+    n_resamples : int, default=100
+        Random halves of the instances behind the confidence intervals.
+    alpha : float, default=0.05
+        Share outside the intervals.
+    random_state : int, RandomState instance or None, default=None
+        Draws sets, values and halves.
+    n_jobs : int, optional
+        Joblib workers, threads unless another backend is configured.
+    verbose : int, default=0
+        Show a progress bar.
+
+    Returns
+    -------
+    result : :class:`~sklearn.utils.Bunch`
+        information : ndarray of shape (n_concepts,)
+            Bits: I(A;B) of the intact net.
+        score : float
+            Of the intact net.
+        loss : ndarray of shape (n_sets, n_concepts)
+            Bits lost by knocking out each set; negative if it helped.
+        loss_interval : ndarray of shape (2, n_sets, n_concepts)
+            Confidence interval of the losses, over instances.
+        score_loss : ndarray of shape (n_sets,)
+            Score lost.
+        random_loss : ndarray of shape (n_sets, n_random, n_concepts)
+            Bits lost by the random sets of the same size.
+        random_score_loss : ndarray of shape (n_sets, n_random)
+            Score lost by them.
+        effect, random_effect : ndarray
+            As `loss` and `random_loss`: mean absolute change of the log-odds, in bits.
+
+        If there are as many sets as concepts, set i belonging to concept i, then also, each of
+        shape (n_concepts,) and in bits:
+
+        own : loss of the concept the set belongs to.
+        other : mean loss of the other concepts, as far as they divide the classes in another
+            way; NaN if none does, as with "ovr" of two classes.
+        random : mean loss of the concept under the random sets.
+        own_minus_other : what makes the set specific to the concept.
+        own_minus_random : what it costs beyond the mean random set.
+        intervals : Bunch of these five, each of shape (2, n_concepts)
+            Confidence intervals: over instances and, where random sets come in, of their mean.
+            Half of all random sets cost more than the mean one: whether the set stands out among
+            them says `pvalue`. With fewer than some 100 instances the intervals are too narrow.
+        pvalue : one-sided, of `own` among the random sets: (1 + those that cost at least as
+            much) / (1 + n_random); NaN without random sets. Not corrected for many concepts.
+
+    See Also
+    --------
+    KnockoutTransformer : One knockout.
+    cross_validate_knockout : Sets found in training, measured in testing, over folds.
+    compare_rankings : Sets of other rankings beside relays.
+
+    References
+    ----------
+    .. [1] A. Hintze, A. Najam, J. Schossau (2025). arXiv:2510.01271.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relayestimators import GRUClassifier
+    >>> from relayestimators.inspection import knockout_specificity
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(60, 1, 8))
+    >>> y = np.where(X.sum(axis=(1, 2)) > 0, "up", "down")
+    >>> net = GRUClassifier(max_epochs=20, random_state=0).fit(X, y)
+    >>> result = knockout_specificity(net, X, y, relays=[range(32), []], n_random=2)
+    >>> bool(result.loss[0, 0] > 0), result.loss[1].tolist()
+    (True, [0.0, 0.0])
+    """
+    check_integer(n_random, name="n_random", low=0)
+    check_integer(n_draws, name="n_draws", low=1)
+    check_integer(n_resamples, name="n_resamples", low=2)
+    check_alpha(alpha)
+    analyzer = relays if hasattr(relays, "relays") else None
+    rng = check_random_state(random_state)
+    ablation = Ablation(
+        estimator,
+        X,
+        y,
+        **of_analyzer(analyzer, concepts, layer, state),
+        scoring=scoring,
+        n_halves=n_resamples,
+        random_state=rng,
+    )
+    if analyzer is not None:
+        relays = [analyzer.relays(concept) for concept in range(len(analyzer.relay_map_))]
+    sets = check_sets(relays, ablation.n_nodes, name="relays")
+    window = check_window(start, stop, ablation.n_timepoints)
+    options = {"n_draws": n_draws, "n_jobs": n_jobs, "verbose": verbose}
+    lost = measure_beside_random(
+        ablation, [Knockout(nodes, *window) for nodes in sets], n_random, rng, value, **options
+    )
+    result = Bunch(
+        information=ablation.intact.information[0, 0],
+        score=float(ablation.intact.score[0, 0]),
+        loss=lost.information[:, 0],
+        loss_interval=subsampling_interval(
+            lost.information[:, 0], np.moveaxis(lost.half_information[:, 0], 1, 0), alpha
+        ),
+        score_loss=lost.score[:, 0],
+        random_loss=lost.information[:, 1:],
+        random_score_loss=lost.score[:, 1:],
+        effect=lost.effect[:, 0],
+        random_effect=lost.effect[:, 1:],
+    )
+    if len(sets) == ablation.n_concepts:
+        different = other_divisions(ablation.table)
+        result.update(contrasts(lost.information, lost.half_information, alpha, different))
+    return result
+
+
+def measure_beside_random(ablation, knockouts, n_random, rng, value, **options):
+    """Measure knockouts and, beside each, random sets of as many nodes in the same window.
+
+    Parameters
+    ----------
+    ablation : Ablation
+    knockouts : list of Knockout
+    n_random : int
+        Random sets per knockout. Those of the same size are the same for all.
+    rng : RandomState
+        Draws them, and values.
+    value : str, float or array-like
+        What nodes are held at.
+    **options : dict
+        Of `Ablation.measure`.
+
+    Returns
+    -------
+    Reading
+        Means over draws; arrays of shape (n_knockouts, 1 + n_random, ...), itself first.
+    """
+    orders = [rng.permutation(ablation.n_nodes) for _ in range(n_random)]
+    beside = [
+        member
+        for knockout in knockouts
+        for member in (
+            knockout,
+            *(knockout._replace(nodes=order[: len(knockout.nodes)]) for order in orders),
+        )
+    ]
+    seed = rng.randint(2**31 - 1)
+    lost = ablation.measure(beside, value=value, seed=seed, **options).over_draws()
+    return type(lost)(
+        *(part.reshape(len(knockouts), 1 + n_random, *part.shape[1:]) for part in lost)
+    )
+
+
+def contrasts(loss, halves, alpha, different):
+    """Return own, other and random losses, their differences, and intervals.
+
+    Parameters
+    ----------
+    loss : ndarray of shape (n_concepts, 1 + n_random, n_concepts)
+        Bits lost: sets, the set itself and random ones, measured on.
+    halves : ndarray of shape (n_concepts, 1 + n_random, n_halves, n_concepts)
+        The same on halves of the instances.
+    alpha : float
+        Share outside the intervals.
+    different : ndarray of shape (n_concepts, n_concepts), bool
+        From `other_divisions`.
+
+    Returns
+    -------
+    Bunch
+    """
+    point = _contrasts(loss, different)
+    draws = _contrasts(np.moveaxis(halves, 2, 0), different)
+    beside, n_random = _on_own_concept(loss), loss.shape[1] - 1
+    intervals = Bunch()
+    for name in point:
+        error = 0.0
+        if "random" in name and n_random > 1:  # the sets are a sample, too
+            error = beside[1:].std(axis=0, ddof=1) / np.sqrt(n_random)
+        intervals[name] = subsampling_interval(point[name], draws[name], alpha, other_error=error)
+    pvalue = (1 + (beside[1:] >= beside[0]).sum(axis=0)) / (1 + n_random)
+    if not n_random:
+        pvalue = pvalue * np.nan
+    return Bunch(**point, intervals=intervals, pvalue=pvalue)
+
+
+def _on_own_concept(loss):
+    """Return (..., 1 + n_random, n_concepts): what sets cost the concept they belong to."""
+    return np.diagonal(loss, axis1=-3, axis2=-1)
+
+
+def _contrasts(loss, different):
+    """Return the five figures of losses (..., n_concepts, 1 + n_random, n_concepts)."""
+    beside = _on_own_concept(loss)
+    own, other = beside[..., 0, :], mean_of_others(loss[..., :, 0, :], different)
+    random = beside[..., 1:, :].mean(axis=-2) if beside.shape[-2] > 1 else own * np.nan
+    return {
+        "own": own,
+        "other": other,
+        "random": random,
+        "own_minus_other": own - other,
+        "own_minus_random": own - random,
+    }

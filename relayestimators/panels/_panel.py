@@ -1,0 +1,75 @@
+"""What a panel must be: three-dimensional, numeric, and NaN only after the end of a series."""
+
+import numpy as np
+
+
+def check_panel(X, *, name="X"):
+    """Return a panel as float32, or say where it is broken.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_instances, n_channels, n_timepoints)
+        Numbers. A series shorter than the panel ends in time steps that are NaN in every
+        channel.
+    name : str
+        What the caller calls this argument.
+
+    Returns
+    -------
+    ndarray of shape (n_instances, n_channels, n_timepoints), float32
+
+    Raises
+    ------
+    ValueError
+        For another number of dimensions, an empty series, NaN inside a series, or infinity.
+    """
+    X = np.asarray(X)
+    if X.ndim != 3:
+        raise ValueError(
+            f"{name} has shape {X.shape}; expected three dimensions "
+            "(n_instances, n_channels, n_timepoints)."
+        )
+    if 0 in X.shape:
+        raise ValueError(f"{name} has shape {X.shape}: every dimension must be at least 1.")
+    with np.errstate(over="ignore"):
+        X = np.ascontiguousarray(X, dtype=np.float32)
+    if np.isfinite(X).all():
+        return X
+    _refuse(np.isinf(X), name, "infinity (or a number too large for float32)")
+    missing = np.isnan(X)
+    lengths = series_lengths(X)
+    if (lengths == 0).any():
+        raise ValueError(f"{name}: instance {int(np.argmin(lengths))} is empty (NaN only).")
+    ended = np.arange(X.shape[2]) >= lengths[:, None]
+    _refuse(
+        missing & ~ended[:, None, :],
+        name,
+        "NaN inside a series (only time steps after the end of a shorter series may be NaN, "
+        "in all channels; impute other missing values first)",
+    )
+    return X
+
+
+def _refuse(where, name, what):
+    if where.any():
+        instance, channel, timepoint = np.argwhere(where)[0]
+        raise ValueError(
+            f"{name} contains {what}: first at instance {instance}, channel {channel}, "
+            f"time step {timepoint}."
+        )
+
+
+def series_lengths(X):
+    """Return the number of time steps of every series of a NaN-padded panel.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_instances, n_channels, n_timepoints)
+
+    Returns
+    -------
+    ndarray of shape (n_instances,), int
+        One more than the last time step that holds a number in any channel.
+    """
+    present = ~np.isnan(X).all(axis=1)
+    return np.where(present.any(axis=1), X.shape[2] - present[:, ::-1].argmax(axis=1), 0)

@@ -1,0 +1,32 @@
+"""From labels to the values of concepts."""
+
+import numpy as np
+
+
+def concept_values(labels, classes, concepts):
+    """Return the value of every concept for every label.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_instances,)
+        True or predicted labels.
+    classes : ndarray of shape (n_classes,)
+        The labels there are.
+    concepts : ndarray of shape (n_classes, n_concepts)
+        The concept table.
+
+    Returns
+    -------
+    ndarray of shape (n_instances, n_concepts), int64
+
+    Raises
+    ------
+    ValueError
+        If a label is none of the classes.
+    """
+    labels = np.asarray(labels)
+    unknown = np.setdiff1d(labels, classes)
+    if unknown.size:
+        raise ValueError(f"y contains {unknown.tolist()}; the classes are {classes.tolist()}.")
+    order = np.argsort(classes)
+    return concepts[order[np.searchsorted(classes, labels, sorter=order)]]

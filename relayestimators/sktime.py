@@ -1,0 +1,303 @@
+"""The classifiers of this package for sktime, and the way from there to relays.
+
+Floor 5: sktime, and the floors below. Imported by its name only: it derives from a class of
+sktime, and importing the package leaves sktime alone.
+"""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import column_or_1d
+from sktime.classification.base import BaseClassifier
+
+from .analyzer import RelayAnalyzer
+from .classifiers import GRUClassifier, LSTMClassifier, RNNClassifier
+from .panels import panel_to_tensor
+
+__all__ = ["RelayGRUClassifier", "RelayLSTMClassifier", "RelayRNNClassifier"]
+
+
+class _RelayClassifier(BaseClassifier):
+    """What the three have in common: parameters by their names, and a net of ours inside.
+
+    sktime's `fit` and skorch's `fit` cannot be one method, so no class can be both.
+    """
+
+    _tags = {
+        "authors": ["relayestimators developers"],
+        "maintainers": ["relayestimators developers"],
+        "python_dependencies": ["torch", "skorch"],
+        "X_inner_mtype": ["df-list", "numpy3D"],  # arrays stay, all else becomes df-list
+        "y_inner_mtype": "numpy1D",
+        "capability:multivariate": True,
+        "capability:unequal_length": True,
+        "capability:missing_values": False,
+        "capability:categorical_in_X": False,
+        "capability:predict_proba": True,
+        "capability:random_state": True,
+        "property:randomness": "derandomized",
+    }
+    _net_class = None  # the classifier inside
+    _module_params = ("hidden_size", "num_layers", "bidirectional", "dropout")
+
+    def __init__(
+        self,
+        hidden_size=32,
+        *,
+        num_layers=1,
+        bidirectional=False,
+        dropout=0.0,
+        lr=0.01,
+        max_epochs=100,
+        batch_size=16,
+        callbacks=None,
+        device="cpu",
+        verbose=0,
+        net_params=None,
+        random_state=None,
+    ):
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.lr = lr
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.callbacks = callbacks
+        self.device = device
+        self.verbose = verbose
+        self.net_params = net_params
+        self.random_state = random_state
+        super().__init__()
+
+    def _make_net(self):
+        """Return the net with the parameters of this classifier, untrained."""
+        params = self.get_params(deep=False)
+        more = params.pop("net_params") or {}
+        for name in self._module_params:
+            params[f"module__{name}"] = params.pop(name)
+        if twice := sorted(params.keys() & more.keys()):
+            own = [name.removeprefix("module__") for name in twice]
+            raise ValueError(f"net_params holds {twice}; set the parameters {own} instead.")
+        # cloned, because skorch's callbacks change in training and parameters must not
+        return clone(self._net_class(**params, **more))
+
+    def _fit(self, X, y):
+        self.net_ = self._make_net().fit(panel_to_tensor(X), y)
+        return self
+
+    def _predict(self, X):
+        return self.net_.predict(panel_to_tensor(X))
+
+    def _predict_proba(self, X):
+        return self.net_.predict_proba(panel_to_tensor(X))
+
+    def find_relays(self, X, y, **options):
+        """Find which nodes of the trained net relay which class, and when.
+
+        Parameters
+        ----------
+        X : sktime panel
+            Whatever `predict` takes, or what `panel_to_tensor` made of it. The net should not
+            have been trained on it.
+        y : array-like of shape (n_instances,)
+            Labels.
+        **options : dict
+            Parameters of :class:`RelayAnalyzer`, such as ``timepoints``, ``align`` and
+            ``n_permutations``. Unless given, ``random_state`` is that of this classifier.
+
+        Returns
+        -------
+        RelayAnalyzer
+            Fitted on X and y, with ``net_`` as it is. The relay map is its ``relay_map_``.
+
+        Raises
+        ------
+        NotFittedError
+            If the classifier is not fitted.
+        ValueError
+            If sktime trained no net in `fit` because there was one class only, or trained one
+            classifier for each of several columns of y; and whenever RelayAnalyzer does.
+
+        See Also
+        --------
+        RelayAnalyzer : What the map says, and when not to believe it.
+        """
+        self.check_is_fitted()
+        if not hasattr(self, "net_"):
+            raise ValueError(
+                f"This {type(self).__name__} has no net to find relays in: y had one class only "
+                "in fit, or several columns. Of several columns, ask one of classifiers_."
+            )
+        options = {"random_state": self.random_state, **options}
+        analyzer = RelayAnalyzer(FrozenEstimator(self.net_), **options)
+        return analyzer.fit(panel_to_tensor(X), column_or_1d(np.asarray(y)))
+
+    @classmethod
+    def get_test_params(cls, parameter_set="default"):
+        """Return parameters that sktime's tests make instances of.
+
+        Parameters
+        ----------
+        parameter_set : str, default="default"
+            There is one set only.
+
+        Returns
+        -------
+        list of dict
+        """
+        return [
+            {"hidden_size": 4, "max_epochs": 2, "random_state": 0},
+            {
+                "hidden_size": 3,
+                "num_layers": 2,
+                "bidirectional": True,
+                "dropout": 0.1,
+                "lr": 0.001,
+                "max_epochs": 1,
+                "batch_size": 4,
+                "net_params": {"optimizer__weight_decay": 0.01},
+                "random_state": 1,
+            },
+        ]
+
+
+_DOC = """{summary}
+
+    :class:`relayestimators.{net}` as a classifier of sktime: for sktime's pipelines, tuning
+    and benchmarks, with panels of every kind it knows, of equal or unequal length. For
+    scikit-learn's tools take :class:`relayestimators.{net}` itself.
+
+    Parameters
+    ----------
+    hidden_size : int, default=32
+        Nodes per layer and direction.
+    num_layers : int, default=1
+        Stacked recurrent layers.
+    bidirectional : bool, default=False
+        Also run backward in time.
+    dropout : float, default=0.0
+        Probability of dropping a node's output between layers and before the readout, during
+        training.
+{nonlinearity}    lr : float, default=0.01
+        Learning rate of Adam.
+    max_epochs : int, default=100
+        Epochs of training.
+    batch_size : int, default=16
+        Instances per step of the optimizer.
+    callbacks : list of skorch callbacks, optional
+        Those that look at ``valid_loss``, as EarlyStopping does, need
+        ``net_params={{"train_split": skorch.dataset.ValidSplit(5, stratified=True)}}``.
+    device : str or torch.device, default="cpu"
+        Where the net is.
+    verbose : int, default=0
+        1 prints skorch's table of epochs.
+    net_params : dict, optional
+        Further parameters of :class:`relayestimators.{net}`, as
+        ``{{"optimizer__weight_decay": 0.01}}``.
+    random_state : int, RandomState instance or None, default=None
+        Seeds initial weights, shuffling and dropout.
+
+    Attributes
+    ----------
+    net_ : {net}
+        The trained net. With ``panel_to_tensor(X)`` everything else of this package works on
+        it.
+    classes_ : ndarray of shape (n_classes,)
+        Labels.
+
+    See Also
+    --------
+    relayestimators.{net} : The same for scikit-learn.
+    relayestimators.RelayAnalyzer : What is said by the relays that are found.
+
+    Notes
+    -----
+    Series of unequal length go in as they are. Padded ones would count the padding
+    (``PaddingTransformer``) or be refused (NaN, which sktime reads as missing values).
+
+    In a fitted pipeline the relays are those of
+    ``pipeline.classifier_.find_relays(pipeline.transformers_.transform(X), y)``, in a grid search
+    those of ``search.best_estimator_``.
+
+    References
+    ----------
+    .. [1] A. Hintze, A. Najam, J. Schossau (2025). arXiv:2510.01271.
+
+    Examples
+    --------
+    >>> from relayestimators.sktime import {name}
+    >>> from sktime.datasets import load_unit_test
+    >>> X_train, y_train = load_unit_test(split="train")
+    >>> X_test, y_test = load_unit_test(split="test")
+    >>> classifier = {name}(hidden_size=8, max_epochs=20, random_state=0)
+    >>> classifier.fit(X_train, y_train).predict_proba(X_test).shape
+    (22, 2)
+    >>> relays = classifier.find_relays(X_test, y_test, timepoints=[11, 23], n_relays=2)
+    >>> relays.relay_map_.shape, relays.relays(concept=0, timepoint=23).shape
+    ((2, 2, 8), (2,))
+    """
+
+
+class RelayRNNClassifier(_RelayClassifier):  # noqa: D101 (made from the common text)
+    __doc__ = _DOC.format(
+        name="RelayRNNClassifier",
+        net="RNNClassifier",
+        summary="Plain (Elman) recurrent network for sktime, which hands over its relay map.",
+        nonlinearity='    nonlinearity : {"tanh", "relu"}, default="tanh"\n        Of the nodes.\n',
+    )
+    _net_class = RNNClassifier
+    _module_params = (*_RelayClassifier._module_params, "nonlinearity")
+
+    def __init__(
+        self,
+        hidden_size=32,
+        *,
+        num_layers=1,
+        bidirectional=False,
+        dropout=0.0,
+        nonlinearity="tanh",
+        lr=0.01,
+        max_epochs=100,
+        batch_size=16,
+        callbacks=None,
+        device="cpu",
+        verbose=0,
+        net_params=None,
+        random_state=None,
+    ):
+        self.nonlinearity = nonlinearity
+        super().__init__(
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+            bidirectional=bidirectional,
+            dropout=dropout,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            callbacks=callbacks,
+            device=device,
+            verbose=verbose,
+            net_params=net_params,
+            random_state=random_state,
+        )
+
+
+class RelayGRUClassifier(_RelayClassifier):  # noqa: D101
+    __doc__ = _DOC.format(
+        name="RelayGRUClassifier",
+        net="GRUClassifier",
+        summary="Gated recurrent unit network for sktime, which hands over its relay map.",
+        nonlinearity="",
+    )
+    _net_class = GRUClassifier
+
+
+class RelayLSTMClassifier(_RelayClassifier):  # noqa: D101
+    __doc__ = _DOC.format(
+        name="RelayLSTMClassifier",
+        net="LSTMClassifier",
+        summary="Long short-term memory network for sktime, which hands over its relay map.",
+        nonlinearity="",
+    )
+    _net_class = LSTMClassifier
