@@ -234,14 +234,13 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         estimator = self._trained(X, y, fit_params)
         classes = estimator.classes_
         concepts = check_concepts(self.concepts, len(classes))
-        hidden = estimator.unroll(X, layer=self.layer, state=self.state).hidden
-        check_consistent_length(hidden, y)
-        if self.align == "end":
-            hidden = _align_ends(hidden)
+        run = estimator.unroll(X, layer=self.layer, state=self.state)
+        check_consistent_length(run.hidden, y)
+        hidden = _align_ends(run.hidden, run.lengths) if self.align == "end" else run.hidden
         timepoints = check_timepoints(self.timepoints, hidden.shape[1])
         n_relays = None if auto else check_size(self.n_relays, hidden.shape[2], name="n_relays")
         discretizer = StateDiscretizer(self.n_states, strategy=self.strategy)
-        predicted = estimator.predict(X)
+        predicted = classes[run.proba.argmax(axis=1)]
         truth, said = (concept_values(labels, classes, concepts) for labels in (y, predicted))
         result = relay_map(
             truth,
@@ -307,8 +306,8 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             bidirectional layer after the first, where they end), columns by node number.
         """
         check_is_fitted(self)
-        final = self.estimator_.unroll(X, layer=self.layer_, state=self.state_).final
-        return final[:, self.support_]
+        where = {"layer": self.layer_, "state": self.state_}
+        return self.estimator_.unroll(X, **where, trajectories=False).final[:, self.support_]
 
     def relays(self, concept=None, timepoint=None):
         """Return the strongest nodes, for all or for one concept, at all or at one time step.
@@ -388,10 +387,9 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-def _align_ends(hidden):
+def _align_ends(hidden, lengths):
     """Shift every trajectory so that its last state stands at the last time step."""
     n_timepoints = hidden.shape[1]
-    lengths = (~np.isnan(hidden[:, :, 0])).sum(axis=1)
     source = np.arange(n_timepoints) - (n_timepoints - lengths)[:, None]
     shifted = np.take_along_axis(hidden, np.maximum(source, 0)[:, :, None], axis=1)
     shifted[source < 0] = np.nan

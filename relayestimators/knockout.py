@@ -178,7 +178,7 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             backward nodes of a bidirectional layer after the first, where they end). "logits"
             or "proba": what the ablated net says of the classes.
         """
-        return self._run(X)["final" if self.output == "hidden" else self.output]
+        return self._run(X, trajectories=False)["final" if self.output == "hidden" else self.output]
 
     def hidden_states(self, X):
         """Return the trajectories of the layer with the nodes knocked out.
@@ -207,7 +207,7 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         -------
         ndarray of shape (n_instances, n_classes)
         """
-        return self._run(X).proba
+        return self._run(X, trajectories=False).proba
 
     def predict(self, X):
         """Return the labels the ablated net predicts.
@@ -260,12 +260,13 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             return self._names([f"node{node}" for node in range(self.n_nodes_)], input_features)
         return self._names([f"{self.output}_{label}" for label in self.classes_], input_features)
 
-    def _run(self, X):
+    def _run(self, X, *, trajectories=True):
         check_is_fitted(self)
         rng, n_instances = np.random.RandomState(self._seed), _num_samples(X)
         values = draw_values(self.value_, self.values_, rng, n_instances)
         clamp = Clamp(self.nodes_, values, *self.window_, self.layer_, self.state_)
-        return self.estimator_.unroll(X, clamp=clamp, layer=self.layer_, state=self.state_)
+        where = {"layer": self.layer_, "state": self.state_}
+        return self.estimator_.unroll(X, clamp=clamp, **where, trajectories=trajectories)
 
     def __sklearn_tags__(self):
         """Take the tags of input and of classification from the classifier."""

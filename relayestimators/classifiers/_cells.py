@@ -21,6 +21,7 @@ class _CellClassifier(RecurrentClassifier):
         max_epochs=100,
         batch_size=16,
         iterator_train__shuffle=True,
+        iterator_valid__batch_size=1024,
         train_split=None,
         verbose=0,
         classes=None,
@@ -35,6 +36,7 @@ class _CellClassifier(RecurrentClassifier):
             max_epochs=max_epochs,
             batch_size=batch_size,
             iterator_train__shuffle=iterator_train__shuffle,
+            iterator_valid__batch_size=iterator_valid__batch_size,
             train_split=train_split,
             verbose=verbose,
             classes=classes,
@@ -72,6 +74,8 @@ _CELL_DOC = """{summary}
         Instances per step of the optimizer.
     iterator_train__shuffle : bool, default=True
         New order of instances in every epoch.
+    iterator_valid__batch_size : int, default=1024
+        Instances per batch in validation and prediction. It bounds memory; large batches are fast.
     train_split : None or callable, default=None
         All data are used for training. Callbacks that look at ``valid_loss``, as EarlyStopping
         does, need ``train_split=skorch.dataset.ValidSplit(5, stratified=True)``.

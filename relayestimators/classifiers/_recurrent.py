@@ -1,5 +1,6 @@
 """RecurrentClassifier: what every classifier of this package has in common."""
 
+import inspect
 from contextlib import contextmanager
 from threading import Lock
 
@@ -11,6 +12,7 @@ from skorch.helper import SliceDataset
 from skorch.utils import check_is_fitted, is_dataset, to_numpy, to_tensor
 from torch import nn
 
+from ..panels._panel import series_lengths
 from ._default_callbacks import lightened
 from ._loader import BatchLoader
 from ._panel_net import GENERATOR, PanelNet, is_skorch_data
@@ -247,7 +249,7 @@ class RecurrentClassifier(PanelNet):
         """
         return self.unroll(X, layer=layer, state=state).hidden
 
-    def unroll(self, X, *, clamp=None, layer=-1, state="h"):
+    def unroll(self, X, *, clamp=None, layer=-1, state="h", trajectories=True):
         """Run the net step by step, with nodes held fixed if asked for.
 
         Parameters
@@ -260,6 +262,8 @@ class RecurrentClassifier(PanelNet):
             Layer whose states are returned.
         state : {"h", "c"}, default="h"
             Hidden state, or memory cell of an LSTM.
+        trajectories : bool, default=True
+            Whether to return the trajectories. Without them the run needs far less memory.
 
         Returns
         -------
@@ -267,16 +271,24 @@ class RecurrentClassifier(PanelNet):
             logits : ndarray of shape (n_instances, n_classes)
                 Output of the module.
             proba : ndarray of shape (n_instances, n_classes)
-                Probabilities, as `predict_proba` makes them of the output.
-            hidden : ndarray of shape (n_instances, n_timepoints, n_nodes)
+                Probabilities, as `predict_proba` computes them from the output.
+            hidden : ndarray of shape (n_instances, n_timepoints, n_nodes) or None
                 Trajectories; NaN where a series has ended.
             final : ndarray of shape (n_instances, n_nodes)
                 States after the last step of each series (the first, for backward nodes).
+            lengths : ndarray of shape (n_instances,), int
+                Number of time steps of each series.
         """
-        output, hidden, final = self._run(self._panel_to_unroll(X), clamp, layer, state)
+        panel = self._panel_to_unroll(X)
+        output, hidden, final = self._run(panel, clamp, layer, state, trajectories)
         if not torch.isfinite(final).all():
             raise ValueError(_DIVERGED)
-        return Bunch(**self._answers(output), hidden=to_numpy(hidden), final=to_numpy(final))
+        return Bunch(
+            **self._probabilities(output),
+            hidden=to_numpy(hidden) if trajectories else None,
+            final=to_numpy(final),
+            lengths=series_lengths(panel),
+        )
 
     def knock_out(self, X, clamps):
         """Run the net once for every clamp, each on its own.
@@ -300,15 +312,16 @@ class RecurrentClassifier(PanelNet):
         """
         panel, clamps = self._panel_to_unroll(X), list(clamps)
         if not clamps:
-            n_outputs = self._run(panel[:1], None)[0].shape[1]
+            n_outputs = self._run(panel[:1])[0].shape[1]
             nothing = np.empty((0, len(panel), n_outputs), dtype=np.float32)
             return Bunch(logits=nothing, proba=nothing.copy())
         if hasattr(self.module_, "knock_out"):
             with self._at_rest():
                 output = self.module_.knock_out(to_tensor(panel, device=self.device), clamps)
         else:
-            output = torch.stack([self._run(panel, clamp)[0] for clamp in clamps])
-        return Bunch(**self._answers(output))
+            runs = (self._run(panel, clamp, trajectories=False) for clamp in clamps)
+            output = torch.stack([run[0] for run in runs])
+        return Bunch(**self._probabilities(output))
 
     def checked_panel(self, X):
         """Return X as the module sees it.
@@ -347,19 +360,22 @@ class RecurrentClassifier(PanelNet):
             )
         return self.checked_panel(X)
 
-    def _run(self, panel, clamp, layer=-1, state="h"):
-        """Return output, trajectories and final states of a checked panel, in batches."""
+    def _run(self, panel, clamp=None, layer=-1, state="h", trajectories=True):
+        """Return output, trajectories or None, and final states of a checked panel, in batches."""
+        options = {"layer": layer, "state": state}
+        if "trajectories" in inspect.signature(self.module_.unroll).parameters:
+            options["trajectories"] = trajectories
+        runs = []
         with self._at_rest():
-            runs = [
-                self.module_.unroll(
+            for rows in gen_batches(len(panel), _BATCH):
+                output, hidden, final = self.module_.unroll(
                     to_tensor(panel[rows], device=self.device),
                     clamp=None if clamp is None else clamp.of_instances(rows),
-                    layer=layer,
-                    state=state,
+                    **options,
                 )
-                for rows in gen_batches(len(panel), _BATCH)
-            ]
-        return [torch.cat(parts) for parts in zip(*runs, strict=True)]
+                runs.append((output, hidden if trajectories else None, final))
+        outputs, hidden, finals = zip(*runs, strict=True)
+        return torch.cat(outputs), torch.cat(hidden) if trajectories else None, torch.cat(finals)
 
     @contextmanager
     def _at_rest(self):
@@ -385,8 +401,8 @@ class RecurrentClassifier(PanelNet):
                     for part, training in modes:
                         part.training = training
 
-    def _answers(self, output):
-        """Return logits and probabilities, unless the net has diverged."""
+    def _probabilities(self, output):
+        """Return logits and probabilities, or raise an error if training has diverged."""
         if not torch.isfinite(output).all():
             raise ValueError(_DIVERGED)
         proba = self._get_predict_nonlinearity()(output.flatten(0, -2)).view(output.shape)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import check_scoring
 from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
@@ -126,8 +127,7 @@ class Ablation:
         self.hidden, self.proba = run.hidden, run.proba
         check_consistent_length(self.hidden, self.y)
         self.n_timepoints, self.n_nodes = self.hidden.shape[1:]
-        present = ~np.isnan(self.hidden).all(axis=(0, 2))
-        self.n_present = int(present.sum())  # steps that any series has
+        self.longest = int(run.lengths.max())
         self.coded = np.column_stack([np.unique(v, return_inverse=True)[1] for v in self.table.T])
         self.n_values = 1 + self.coded.max(axis=0)
         self.truth = concept_values(self.y, self.classes, self.coded)
@@ -175,7 +175,7 @@ class Ablation:
             Losses; one draw if values are not random.
         """
         values = clamp_values(value, np.arange(self.n_nodes), self.hidden)
-        late = {start for _, start, _ in knockouts if start >= self.n_present}
+        late = {start for _, start, _ in knockouts if start >= self.longest}
         if late:
             warnings.warn(
                 f"All series have ended by step {min(late)}: knockouts from then on change "
@@ -261,7 +261,8 @@ def _run(ablation, runs, value, values, alone):
         rng = np.random.RandomState(seed)
         held = draw_values(value, values[..., nodes], rng, len(ablation.y), same=True)
         clamps.append(Clamp(nodes, held, start, stop, ablation.layer, ablation.state))
-    with one_thread(alone):
+    # X was checked when the intact network was run, and need not be checked for every task
+    with one_thread(alone), config_context(assume_finite=True):
         proba = ablation.estimator.knock_out(ablation.X, clamps).proba
     return [ablation.read(part) for part in proba]
 

@@ -180,7 +180,7 @@ def _make_case(estimator, X, y, concepts, timepoints, align, layer, state):
     check_consistent_length(run.hidden, y)
     n_timepoints = run.hidden.shape[1]
     timepoints = check_timepoints(timepoints, n_timepoints)
-    lengths = (~np.isnan(run.hidden[:, :, 0])).sum(axis=1)[:, None]
+    lengths = run.lengths[:, None]
     when = timepoints - (n_timepoints - lengths) * (align == "end")
     when = np.where((when >= 0) & (when < lengths), when, -1)  # -1: nowhere
     case = {"estimator": estimator, "X": X, "layer": layer, "table": table, "run": run}

@@ -1,0 +1,174 @@
+"""Descriptions of parameters that many functions share, written once.
+
+In a docstring a line such as ``%(n_jobs)s`` stands for the whole entry of that parameter. Text
+after it says what is particular here: ``%(random_state)s the random sets of nodes`` becomes
+"Controls the randomness of the random sets of nodes. ...".
+"""
+
+import re
+from textwrap import fill, indent
+
+#: Entries of numpydoc's Parameters section: (name and type, description).
+PARAMETERS = {
+    "estimator": (
+        "estimator : fitted classifier",
+        "A classifier with ``unroll`` and ``knock_out``, such as :class:`RNNClassifier`, "
+        ":class:`GRUClassifier` or :class:`LSTMClassifier`. It is not changed.",
+    ),
+    "meta_estimator": (
+        "estimator : classifier",
+        ":class:`RNNClassifier`, :class:`GRUClassifier`, :class:`LSTMClassifier`, or any other "
+        "classifier with ``unroll``. It is cloned and trained; wrap a trained one in "
+        "``sklearn.frozen.FrozenEstimator`` to use it as it is, so that held-out data can be "
+        "analyzed.",
+    ),
+    "X": (
+        "X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel",
+        "{}, in any format that the classifier accepts.",
+    ),
+    "X_as_in_fit": (
+        "X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel",
+        "Series in the same format as in `fit`.",
+    ),
+    "y": ("y : array-like of shape (n_instances,)", "True labels."),
+    "concepts": (
+        'concepts : {{"ovr", "class"}} or array-like of shape (n_classes, n_concepts), '
+        'default="ovr"',
+        'Concepts whose information is followed. "ovr": one concept per class, this class against '
+        'the rest. "class": one concept, the class itself. An array gives the integer value of '
+        "every concept for every class, with rows in the order of ``classes_``.",
+    ),
+    "concepts_of_analyzer": (
+        'concepts : {{"ovr", "class"}}, array-like of shape (n_classes, n_concepts) or None, '
+        "default=None",
+        "Concepts as in :class:`RelayAnalyzer`. None takes those of the analyzer that ranked the "
+        'nodes, or else "ovr".',
+    ),
+    "value": (
+        'value : {{"mean", "zero", "resample", "noise"}}, float or array-like, default="mean"',
+        'Value that knocked-out nodes are clamped to. "mean": their mean over the instances of '
+        '`X` at every time step, in the intact network. "zero": 0. "resample": their trajectory '
+        'in another instance, drawn at random. "noise": Gaussian noise with their mean and '
+        "standard deviation at every time step. A float is used for all nodes; an array of shape "
+        "(n_nodes,) or (n_timepoints, n_nodes) has a value for every node of the layer.",
+    ),
+    "start": ("start : int, default=0", "First time step of the knockout window."),
+    "stop": (
+        "stop : int or None, default=None",
+        "One after the last time step of the window; None is the end of the series.",
+    ),
+    "layer": (
+        "layer : int, default=-1",
+        "Number of the recurrent layer; negative numbers count from the last layer.",
+    ),
+    "layer_of_analyzer": (
+        "layer : int or None, default=None",
+        "Number of the recurrent layer. None takes that of the analyzer that ranked the nodes, or "
+        "else the last layer.",
+    ),
+    "state": (
+        'state : {{"h", "c"}}, default="h"',
+        "Hidden state, or memory cell of an LSTM.",
+    ),
+    "state_of_analyzer": (
+        'state : {{"h", "c"}} or None, default=None',
+        "Hidden state, or memory cell of an LSTM. None takes that of the analyzer that ranked the "
+        'nodes, or else "h".',
+    ),
+    "timepoints": (
+        "timepoints : None, int or array-like of int, default=None",
+        "Time steps to analyze; negative numbers count from the end. None takes all of them.",
+    ),
+    "align": (
+        'align : {{"start", "end"}}, default="start"',
+        'Where series of unequal length are aligned. With "end", time step -1 is the last step of '
+        "every series.",
+    ),
+    "method": (
+        'method : str, default="throughput"',
+        "How relay information is credited to nodes; see :func:`relayestimators.relay.relay_scores`"
+        " for the methods.",
+    ),
+    "n_states": (
+        "n_states : int, default=2",
+        "Number of states per node; see :class:`StateDiscretizer`.",
+    ),
+    "strategy": (
+        'strategy : {{"quantile", "kmeans", "sign"}}, default="quantile"',
+        "How activations are cut into states; see :class:`StateDiscretizer`.",
+    ),
+    "scoring": (
+        "scoring : str, callable or None, default=None",
+        "Metric as in scikit-learn; None is accuracy.",
+    ),
+    "n_random": (
+        "n_random : int, default=20",
+        "Number of random sets of nodes to compare with.",
+    ),
+    "n_draws": (
+        "n_draws : int, default=5",
+        'Number of draws if `value` is random ("resample" or "noise"); results are means over '
+        "draws.",
+    ),
+    "alpha": (
+        "alpha : float, default=0.05",
+        "One minus the confidence level of the intervals.",
+    ),
+    "random_state": (
+        "random_state : int, RandomState instance or None, default=None",
+        "Controls the randomness of {}. Pass an int for reproducible results.",
+    ),
+    "n_jobs": (
+        "n_jobs : int or None, default=None",
+        "Number of joblib workers. None means 1 unless in a ``joblib.parallel_config`` context; "
+        "-1 means all processors. The result does not depend on it.",
+    ),
+    "n_jobs_threads": (
+        "n_jobs : int or None, default=None",
+        "Number of joblib workers, which are threads unless another backend is configured. None "
+        "means 1 unless in a ``joblib.parallel_config`` context; -1 means all processors. The "
+        "result does not depend on it.",
+    ),
+    "verbose": ("verbose : int, default=0", "If nonzero, show a progress bar."),
+    "concept_in_out": (
+        "concept_in, concept_out : array-like of shape (n_instances,)",
+        "A and B: the concept values of the true class and of the predicted class.",
+    ),
+    "states": (
+        "states : array-like of shape (n_instances, n_nodes)",
+        "Discretized states at one time step, integers from 0.",
+    ),
+    "ax": ("ax : matplotlib Axes, default=None", "Axes to draw on; by default a new figure."),
+}
+
+_REFERENCE = re.compile(r"^( *)%\((\w+)\)s ?(.*)$", re.MULTILINE)
+
+
+def fill_docs(documented):
+    """Replace references to shared parameters in a docstring by their descriptions.
+
+    Parameters
+    ----------
+    documented : function or class
+        Its docstring is changed in place.
+
+    Returns
+    -------
+    function or class
+        The argument, so that this can be used as a decorator.
+
+    Raises
+    ------
+    KeyError
+        If the docstring refers to a parameter that is not described here.
+    """
+    if documented.__doc__:  # there is none under python -OO
+        documented.__doc__ = _REFERENCE.sub(_entry, documented.__doc__)
+    return documented
+
+
+def _entry(reference):
+    margin, name, particular = reference.groups()
+    head, description = PARAMETERS[name]
+    text = fill(description.format(particular), width=96 - len(margin))
+    return indent(f"{head.format()}\n{indent(text, '    ')}", margin)

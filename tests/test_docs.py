@@ -1,0 +1,45 @@
+"""Shared descriptions of parameters: every one is used, and none is left unfilled."""
+
+import importlib
+import re
+
+import pytest
+from test_house import FILES, dotted
+
+from relayestimators._docs import PARAMETERS, fill_docs
+
+
+def test_an_entry_takes_the_margin_and_what_is_particular():
+    def documented():
+        """Do.
+
+        Parameters
+        ----------
+        %(random_state)s the random sets of nodes
+        %(verbose)s
+        """
+
+    lines = fill_docs(documented).__doc__.splitlines()
+    assert lines[4:7] == [
+        "        random_state : int, RandomState instance or None, default=None",
+        "            Controls the randomness of the random sets of nodes. Pass an int for reproducible",
+        "            results.",
+    ]
+    assert lines[7].strip() == "verbose : int, default=0"
+
+
+def test_an_unknown_entry_is_an_error():
+    def documented():
+        """%(nonsense)s"""
+
+    with pytest.raises(KeyError, match="nonsense"):
+        fill_docs(documented)
+
+
+def test_every_entry_is_used_and_filled():
+    text = "\n".join(text for path, text in FILES.items() if path.name != "_docs.py")
+    used = set(re.findall(r"^ *%\((\w+)\)s", text, re.MULTILINE))
+    assert used == set(PARAMETERS)
+    for path in FILES:
+        for value in vars(importlib.import_module(dotted(path))).values():
+            assert not re.search(r"^ *%\(\w+\)s", getattr(value, "__doc__", "") or "", re.MULTILINE)
