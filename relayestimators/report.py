@@ -14,6 +14,8 @@ import numpy as np
 from ._files import jsonable
 from .displays import KnockoutDisplay, RelayMapDisplay
 
+__all__ = ["study_table", "write_study"]
+
 _PACKAGES = ("relayestimators", "numpy", "scikit-learn", "torch", "skorch", "sktime", "numba")
 
 

@@ -395,10 +395,10 @@ def test_the_history_has_what_scorers_say():
         for name, state in (("cell", "c"), ("relay", "h")):
             options = SEVERAL | {"state": state}
             expected = relay_strength_scorer(net, X_HELD, Y_HELD, **options)
-            assert row[f"{name}_score"] == pytest.approx(expected, abs=1e-12)
+            assert row[f"{name}_strength"] == pytest.approx(expected, abs=1e-12)
             expected = localization_scorer(net, X_HELD, Y_HELD, **options)
             assert row[f"{name}_localization"] == pytest.approx(expected, abs=1e-12)
-    scores = net.history[:, "cell_score"]
+    scores = net.history[:, "cell_strength"]
     assert [score is None for score in scores] == [True, False, True, False]
 
 

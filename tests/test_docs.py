@@ -15,17 +15,16 @@ def test_an_entry_takes_the_margin_and_what_is_particular():
 
         Parameters
         ----------
-        %(random_state)s the random sets of nodes
+        %(random_state)s the random sets
         %(verbose)s
         """
 
     lines = fill_docs(documented).__doc__.splitlines()
-    assert lines[4:7] == [
+    assert lines[4:6] == [
         "        random_state : int, RandomState instance or None, default=None",
-        "            Controls the randomness of the random sets of nodes. Pass an int for reproducible",
-        "            results.",
+        "            Controls the randomness of the random sets. Pass an int for reproducible results.",
     ]
-    assert lines[7].strip() == "verbose : int, default=0"
+    assert lines[6].strip() == "verbose : int, default=0"
 
 
 def test_an_unknown_entry_is_an_error():

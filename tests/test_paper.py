@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from paper import _run, reproduce, write_findings
+from paper import reproduce, run, write_findings
 from paper.measure import COMBINED, PUBLISHED
 from paper.nets import Nets, figures
 from paper.plan import BEYOND, PAPER, TASKS, Experiment
@@ -74,7 +74,7 @@ def test_adjusted_is_benjamini_and_hochberg():
 
 
 def test_plan_has_every_net_once():
-    nets = _run._experiments(10, 5)
+    nets = run._experiments(10, 5)
     paper = [net for group in PAPER.experiments(range(10)).values() for net in group]
     assert len(paper) == 10 * 3 * len(TASKS)
     levels = sum(len(question.levels) - 1 for question in BEYOND.values())  # the standard is shared
@@ -92,8 +92,8 @@ def fake_measure(experiment, **options):
 def few(monkeypatch):
     """A plan of two nets that take no time."""
     nets = {Experiment("memory", "RNN", 0): True, Experiment("memory", "GRU", 0): False}
-    monkeypatch.setattr(_run, "_experiments", lambda *seeds: nets)
-    monkeypatch.setattr(_run, "measure", fake_measure)
+    monkeypatch.setattr(run, "_experiments", lambda *seeds: nets)
+    monkeypatch.setattr(run, "measure", fake_measure)
     fake_measure.ran = []
     return nets
 
@@ -118,7 +118,7 @@ def test_a_run_that_fails_keeps_what_is_done(few, tmp_path, monkeypatch):
             raise RuntimeError("out of luck")
         return fake_measure(experiment, **options)
 
-    monkeypatch.setattr(_run, "measure", failing)
+    monkeypatch.setattr(run, "measure", failing)
     with pytest.raises(RuntimeError, match="out of luck"):
         reproduce(tmp_path, quick=True)
     assert len(list(tmp_path.glob("nets/*.json"))) == 1
@@ -161,7 +161,7 @@ def test_markdown_is_a_table():
 def record(tmp_path_factory):
     """What is measured of one net, in depth."""
     path = tmp_path_factory.mktemp("nets") / "net.json"
-    _run._keep(path, Experiment("memory", "LSTM", 0), in_depth=True, quick=True)
+    run._keep(path, Experiment("memory", "LSTM", 0), in_depth=True, quick=True)
     return json.loads(path.read_text())
 
 
@@ -186,7 +186,7 @@ def results(record):
     """A file of results in which the figures of the claims are planted."""
     rng = np.random.default_rng(0)
     nets = []
-    for experiment, in_depth in _run._experiments(4, 2).items():
+    for experiment, in_depth in run._experiments(4, 2).items():
         net = copy.deepcopy(record) | plain(experiment._asdict())
         net["accuracy"], net["learned"] = 0.9, experiment.seed != 3  # the last one did not learn
         layers = dict(experiment.net_options).get("module__num_layers", 1)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from relayestimators import _validation as v
+from relayestimators.panels._panel import check_panel
 
 
 def with_value(value, where):
@@ -26,12 +27,12 @@ def with_value(value, where):
 )
 def test_broken_panels_are_refused_with_the_place(X, match):
     with pytest.raises(ValueError, match=match):
-        v.check_panel(X)
+        check_panel(X)
 
 
 def test_trailing_nan_in_all_channels_is_padding():
     X = with_value(np.nan, (slice(1, 3), slice(None), slice(3, None)))
-    checked = v.check_panel(X)
+    checked = check_panel(X)
     assert checked.dtype == np.float32
     np.testing.assert_array_equal(checked, X)
     np.testing.assert_array_equal(v.series_lengths(checked), [5, 3, 3])

@@ -1,5 +1,6 @@
 """joblib's backends: the same results bit for bit, large data shared, no threads too many."""
 
+import importlib
 import inspect
 from contextlib import contextmanager
 from functools import partial
@@ -12,8 +13,8 @@ from benchmarks.parallel import weigh
 from conftest import make_panel
 from distributed import Client, LocalCluster
 from sklearn.frozen import FrozenEstimator
+from test_house import PUBLIC, dotted
 
-import relayestimators
 from relayestimators import (
     GRUClassifier,
     RelayAnalyzer,
@@ -108,8 +109,10 @@ def parameters(thing):
 
 
 def test_nothing_with_workers_is_left_out():
-    public = {name: getattr(relayestimators, name) for name in relayestimators.__all__}
-    takers = {name for name, thing in public.items() if "n_jobs" in parameters(thing)}
+    takers = set()
+    for path in PUBLIC:
+        public = vars(importlib.import_module(dotted(path)))
+        takers |= {name for name in public["__all__"] if "n_jobs" in parameters(public[name])}
     assert takers == set(CALLS)
 
 

@@ -58,6 +58,7 @@ def theirs(cell="gru", callbacks=(), **options):
         "optimizer": torch.optim.Adam,
         "batch_size": 16,
         "iterator_train__shuffle": True,
+        "iterator_valid__batch_size": 1024,
         "train_split": None,
         "max_epochs": 3,
         "module__hidden_size": 4,

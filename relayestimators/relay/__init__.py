@@ -8,9 +8,9 @@ from ._methods import DEFAULT_METHOD, METHODS
 from ._search import relay_group, relay_pairs
 
 __all__ = [
+    "CoverageWarning",
     "DEFAULT_METHOD",
     "METHODS",
-    "CoverageWarning",
     "conditional_mutual_information",
     "entropy",
     "mutual_information",

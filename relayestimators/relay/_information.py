@@ -21,7 +21,7 @@ def joint_codes(*variables):
 
     Examples
     --------
-    >>> from relayestimators.relay import joint_codes
+    >>> from relayestimators.relay._information import joint_codes
     >>> joint_codes([0, 0, 1, 1], [[0, 5], [0, 5], [0, 5], [7, 5]])
     array([0, 0, 1, 2])
     """
@@ -128,7 +128,7 @@ def information_of_counts(counts):
     Examples
     --------
     >>> import numpy as np
-    >>> from relayestimators.relay import information_of_counts
+    >>> from relayestimators.relay._information import information_of_counts
     >>> information_of_counts(np.array([[[5, 0], [0, 5]], [[5, 5], [5, 5]]]))
     array([1., 0.])
     """

@@ -244,7 +244,7 @@ def test_numpy_numbers_are_numbers():
         ({"presentation": 1.5}, TypeError, "presentation=1.5; expected"),
         ({"n_distractors": -2}, ValueError, "n_distractors=-2; expected a whole number from 0"),
         ({"n_distractors": 0.5}, TypeError, "n_distractors=0.5; expected"),
-        ({"noise": -0.1}, ValueError, "noise=-0.1; expected a finite number from 0"),
+        ({"noise": -0.1}, ValueError, "noise=-0.1; expected a finite number >= 0"),
         ({"noise": np.nan}, ValueError, "noise=nan; expected a finite"),
         ({"noise": np.inf}, ValueError, "noise=inf; expected a finite"),
         ({"noise": "loud"}, TypeError, "noise='loud'; expected a number"),

@@ -27,7 +27,7 @@ from relayestimators.inspection import (
     specificity_scorer,
 )
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "relay_search.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "relay_search.py"
 
 
 def rule_of_the_example():
