@@ -136,14 +136,14 @@ def test_refuses(options, match, tmp_path):
 
 def test_plain_is_json_and_comes_back():
     given = {"a": np.array([[1.0, np.nan], [np.inf, -2.5]]), 3: (np.int8(4), np.bool_(True), "x")}
-    told = json.loads(json.dumps(plain(given), allow_nan=False))
+    told = json.loads(json.dumps(jsonable(given), allow_nan=False))
     np.testing.assert_array_equal(np.array(told["a"], dtype=float), given["a"])
     assert told["3"] == [4, True, "x"]
 
 
 @pytest.mark.parametrize(("value", "digits", "told"), [(1 / 3, 3, 0.333), (1 / 3, 17, 1 / 3)])
 def test_plain_keeps_the_digits_asked_for(value, digits, told):
-    assert plain([value], digits=digits) == [told]
+    assert jsonable([value], digits=digits) == [told]
 
 
 def test_markdown_is_a_table():
@@ -187,7 +187,7 @@ def results(record):
     rng = np.random.default_rng(0)
     nets = []
     for experiment, in_depth in run._experiments(4, 2).items():
-        net = copy.deepcopy(record) | plain(experiment._asdict())
+        net = copy.deepcopy(record) | jsonable(experiment._asdict())
         net["accuracy"], net["learned"] = 0.9, experiment.seed != 3  # the last one did not learn
         layers = dict(experiment.net_options).get("module__num_layers", 1)
         places = net["places"]

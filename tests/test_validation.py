@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from relayestimators import _validation as v
-from relayestimators.panels._panel import check_panel
+from relayestimators.panels._panel import check_panel, series_lengths
 
 
 def with_value(value, where):
@@ -35,7 +35,7 @@ def test_trailing_nan_in_all_channels_is_padding():
     checked = check_panel(X)
     assert checked.dtype == np.float32
     np.testing.assert_array_equal(checked, X)
-    np.testing.assert_array_equal(v.series_lengths(checked), [5, 3, 3])
+    np.testing.assert_array_equal(series_lengths(checked), [5, 3, 3])
 
 
 @pytest.mark.parametrize(
