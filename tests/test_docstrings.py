@@ -8,7 +8,7 @@ import inspect
 
 import pytest
 from numpydoc.validate import validate
-from test_house import FILES, PUBLIC, dotted
+from test_house import PUBLIC, dotted
 
 # What is not asked for, and why.
 IGNORED = {

@@ -18,8 +18,10 @@ from paper.statistics import (
     trend,
     verdict,
 )
-from relayestimators._text import markdown, plain
+from paper.tables import markdown
 from scipy.stats import t as student
+
+from relayestimators._files import jsonable
 
 # ---------------------------------------------------------------- statistics
 
