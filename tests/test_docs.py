@@ -15,14 +15,14 @@ def test_an_entry_takes_the_margin_and_what_is_particular():
 
         Parameters
         ----------
-        %(random_state)s the random sets
+        %(random_state)s the sets
         %(verbose)s
         """
 
     lines = fill_docs(documented).__doc__.splitlines()
     assert lines[4:6] == [
         "        random_state : int, RandomState instance or None, default=None",
-        "            Controls the randomness of the random sets. Pass an int for reproducible results.",
+        "            Controls the randomness of the sets. Pass an int for reproducible results.",
     ]
     assert lines[6].strip() == "verbose : int, default=0"
 
