@@ -12,9 +12,9 @@ from pathlib import Path
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
+from .._runtime import one_thread, processor
 from .._text import plain
 from .._validation import check_integer
-from ..networks import one_thread, processor
 from ._measure import measure
 from ._plan import BEYOND, PAPER, Experiment
 

@@ -17,10 +17,11 @@ from sklearn.utils import _safe_indexing, check_consistent_length, check_random_
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from tqdm.auto import tqdm
 
+from .._runtime import one_thread
 from .._validation import check_concepts, check_recurrent
 from ..information import information_of_counts
 from ..knockout import RANDOM, draw_values, knockout_values
-from ..networks import Clamp, one_thread
+from ..networks import Clamp
 from ..panels import frames_to_tensor
 from ..relay import concept_values
 

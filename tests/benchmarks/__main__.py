@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from relayestimators.networks import processor
+from relayestimators._runtime import processor
 
 from . import (
     accuracy,
