@@ -301,8 +301,8 @@ def test_compiled_activations_are_right_to_4e_7():
     """What the docstring of the engine promises, over all of where they are not flat."""
     x = np.linspace(-20, 20, 400_001, dtype=np.float32)[None]
     out = np.zeros_like(x)
-    layer = LayerArrays(np.zeros_like(x)[None], x[0, :0], np.empty((0, 0), dtype=bool), x[0], 1)
-    PASSES["tanh"](0, x, out, out, layer, ClampBatch.empty(1))
+    layer = LayerArrays(np.zeros_like(x)[None, None], x[0, :0], np.empty((0, 0), dtype=bool), x[0])
+    PASSES["tanh"](0, x[None], out[None], out[None], layer, ClampBatch.empty(1))
     assert np.abs(out - np.tanh(x.astype(float))).max() <= 4e-7
 
 

@@ -139,8 +139,8 @@ def _clamp_rows(states, nodes, values, alive, t, first):
                 states[i, nodes[k]] = values[first + i if len(values) > 1 else 0, k]
 
 
-# A pass moves all copies that are running by one time step. `recurrent` is the product of the states
-# with the recurrent weights, h and c are the states themselves, changed in place: arrays of shape
+# A pass moves all copies that are running by one time step. `recurrent` is the product of the
+# states with the recurrent weights; h and c are the states, changed in place. All have the shape
 # (n_running, n_instances, ...). Rows are addressed by copy and instance, and windows and values are
 # looked up outside the loop over instances, because other ways were slower.
 
