@@ -63,6 +63,7 @@ MODULES = (
     networks._layout,
     networks._network,
     networks._torch_steps,
+    networks._vector_width,
     panels,
     rankings,
     report,

@@ -6,11 +6,13 @@ emits the value. The engine shares no code with either.
 """
 
 import copy
+import re
 from itertools import product
 
 import numpy as np
 import pytest
 import torch
+from numba import jit
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -356,6 +358,20 @@ def test_compiled_activations_are_right_to_4e_7():
     assert np.abs(out - np.tanh(x.astype(float))).max() <= 4e-7
 
 
+@pytest.mark.skipif(
+    torch.backends.cpu.get_cpu_capability() != "AVX512", reason="no vectors of 512 bits"
+)
+@pytest.mark.parametrize(("kind", "n_gates"), [("tanh", 1), ("gru", 3), ("lstm", 4)])
+def test_compiled_passes_use_wide_vectors(kind, n_gates):
+    """Divisions of 16 numbers at a time; a small change to a loop may silently undo that."""
+    kernel = jit(**PASSES[kind].targetoptions)(PASSES[kind].py_func)
+    h, gates = (np.zeros((1, 2, size), dtype=np.float32) for size in (64, 64 * n_gates))
+    layer = LayerArrays(gates[None].copy(), h[0, 0].copy(), np.empty((0, 0), dtype=bool), h[0, 0])
+    kernel(0, gates, h, h.copy(), layer, ClampBatch.empty(1))
+    (code,) = kernel.inspect_llvm().values()
+    assert re.search(r"fdiv .*<16 x float>", code)
+
+
 def test_coefficients_of_tanh():
     """In exact arithmetic their error is below that of rounding; halving the argument is exact."""
     p, q = (np.array(c, dtype=float) for c in (_compiled_steps._TANH_P, _compiled_steps._TANH_Q))
@@ -426,6 +442,10 @@ def test_clamp_that_begins_after_the_panel():
     with pytest.warns(UserWarning, match=r"Clamp\.start=11"):
         run = network.unroll(X, clamp=Clamp([0], [0.5], start=T))
     assert torch.equal(run.output, network.unroll(X).output)
+    with pytest.warns(UserWarning, match=r"Clamp\.start=11"):
+        never, late = network.knock_out(X, [Clamp([0], [0.5], start=t) for t in (T, T - 1)])
+    close(never, run.output)
+    close(late, network.unroll(X, clamp=Clamp([0], [0.5], start=T - 1)).output)
 
 
 def gated(gate):

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from numba import njit
 
+from ._vector_width import prefer_wide_vectors
+
 # Of fast math only the fusion of multiplication and addition is allowed: NaN must stay NaN, so
 # that a diverged network can be recognized.
 _kernel = njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
@@ -147,6 +149,7 @@ def _clamp_rows(states, nodes, values, alive, t, first):
 
 @_kernel
 def _tanh_pass(t, recurrent, h, c, layer, clamps):
+    prefer_wide_vectors()
     for copy in range(len(h)):
         source = copy if layer.projected.shape[1] > 1 else 0
         for i in range(h.shape[1]):
@@ -160,6 +163,7 @@ def _tanh_pass(t, recurrent, h, c, layer, clamps):
 
 @_kernel
 def _relu_pass(t, recurrent, h, c, layer, clamps):
+    prefer_wide_vectors()
     for copy in range(len(h)):
         source = copy if layer.projected.shape[1] > 1 else 0
         for i in range(h.shape[1]):
@@ -173,6 +177,7 @@ def _relu_pass(t, recurrent, h, c, layer, clamps):
 
 @_kernel
 def _gru_pass(t, recurrent, h, c, layer, clamps):
+    prefer_wide_vectors()
     for copy in range(len(h)):
         source = copy if layer.projected.shape[1] > 1 else 0
         for i in range(h.shape[1]):
@@ -192,6 +197,7 @@ def _gru_pass(t, recurrent, h, c, layer, clamps):
 
 @_kernel
 def _lstm_pass(t, recurrent, h, c, layer, clamps):
+    prefer_wide_vectors()
     for copy in range(len(h)):
         source = copy if layer.projected.shape[1] > 1 else 0
         inside = clamps.start[copy] <= t < clamps.stop[copy]
