@@ -3,9 +3,9 @@
 By default LLVM prefers 256 bits on most of these processors, because wide instructions may lower
 the clock rate. The matrix products between the compiled passes use them anyway.
 
-The hint stays because of what it is worth: all single-node knockouts of an LSTM with 64 nodes (1000
-instances, 100 time steps, one thread) take 11 to 12 % longer without it, of a GRU 8 to 10 %, of a
-plain RNN 4 to 5 % (medians of at least 25 pairs of runs, Intel Emerald Rapids).
+The hint stays because of what it is worth. Without it, all single-node knockouts of an LSTM with 64
+nodes (1000 instances, 100 time steps, one thread) take 11 % longer, of a GRU 5 to 10 %, of a plain
+RNN 5 % (medians of 25 or more pairs of runs on an Intel processor, Emerald Rapids).
 """
 
 from numba import types
