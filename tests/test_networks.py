@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from relayestimators import Clamp, RecurrentNetwork
 from relayestimators.networks import _compiled_steps
 from relayestimators.networks._clamps import ClampBatch
-from relayestimators.networks._compiled_steps import PASSES, LayerArrays
+from relayestimators.networks._compiled_steps import PASSES
 from relayestimators.networks._layout import time_major
 
 TOLERANCE = 3e-6
@@ -353,8 +353,8 @@ def test_compiled_activations_are_right_to_4e_7():
     """As the docstring of the engine promises, wherever they are not flat."""
     x = np.linspace(-20, 20, 400_001, dtype=np.float32)[None]
     out = np.zeros_like(x)
-    layer = LayerArrays(np.zeros_like(x)[None, None], x[0, :0], np.empty((0, 0), dtype=bool), x[0])
-    PASSES["tanh"](0, x[None], out[None], out[None], layer, ClampBatch.empty(1))
+    layer = (np.zeros_like(x)[None, None], x[0, :0], np.empty((0, 0), dtype=bool), x[0])
+    PASSES["tanh"](0, x[None], out[None], out[None], layer, tuple(ClampBatch.empty(1)))
     assert np.abs(out - np.tanh(x.astype(float))).max() <= 4e-7
 
 
@@ -366,8 +366,8 @@ def test_compiled_passes_use_wide_vectors(kind, n_gates):
     """Divisions of 16 numbers at a time; a small change to a loop may silently undo that."""
     kernel = jit(**PASSES[kind].targetoptions)(PASSES[kind].py_func)
     h, gates = (np.zeros((1, 2, size), dtype=np.float32) for size in (64, 64 * n_gates))
-    layer = LayerArrays(gates[None].copy(), h[0, 0].copy(), np.empty((0, 0), dtype=bool), h[0, 0])
-    kernel(0, gates, h, h.copy(), layer, ClampBatch.empty(1))
+    layer = gates[None].copy(), h[0, 0].copy(), np.empty((0, 0), dtype=bool), h[0, 0]
+    kernel(0, gates, h, h.copy(), layer, tuple(ClampBatch.empty(1)))
     (code,) = kernel.inspect_llvm().values()
     assert re.search(r"fdiv .*<16 x float>", code)
 
