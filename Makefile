@@ -66,7 +66,7 @@ accuracy: $(VENV)/.bench ## Compare accuracy and training time with sktime; writ
 	PYTHONPATH=tests $(BIN)/python -m benchmarks accuracy --output docs/accuracy.md
 
 reproduce: $(READY) ## Test the claims of the paper over many seeds, resuming; write docs/findings.
-	$(BIN)/python -m relayestimators reproduce --output docs/findings --jobs 2
+	PYTHONPATH=examples $(BIN)/python -m paper --output docs/findings --jobs 2
 
 clean: ## Remove what the targets made.
 	rm -rf $(VENV) $(OLDEST) study build dist *.egg-info .pytest_cache .ruff_cache

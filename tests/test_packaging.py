@@ -82,7 +82,9 @@ def test_contributing_names_targets_files_and_links_that_exist():
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"`make ([a-z-]+)`", CONTRIBUTING):
         assert re.search(rf"^{target}:.*##", makefile, re.MULTILINE), target
-    for path in re.findall(r"`((?:relayestimators|tests|docs|examples|\.ci)/[\w/.]*)`", CONTRIBUTING):
+    for path in re.findall(
+        r"`((?:relayestimators|tests|docs|examples|\.ci)/[\w/.]*)`", CONTRIBUTING
+    ):
         assert (ROOT / path).exists(), path
     for path in re.findall(r"\]\((?!http)([\w/.-]+)", CONTRIBUTING):
         assert (ROOT / path).exists(), path
