@@ -163,7 +163,7 @@ def test_markdown_is_a_table():
 def record(tmp_path_factory):
     """What is measured of one net, in depth."""
     path = tmp_path_factory.mktemp("nets") / "net.json"
-    run._keep(path, Experiment("memory", "LSTM", 0), in_depth=True, quick=True)
+    run._measure_and_store(path, Experiment("memory", "LSTM", 0), in_depth=True, quick=True)
     return json.loads(path.read_text())
 
 
