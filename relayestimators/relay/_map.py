@@ -6,6 +6,7 @@ from scipy.stats import false_discovery_control
 from sklearn.utils import Bunch, check_random_state
 from tqdm.auto import tqdm
 
+from .._docs import fill_docs
 from .._intervals import subsampling_interval
 from .._validation import (
     NO_STATE,
@@ -128,6 +129,7 @@ def relay_scores(
     return METHODS[method](a, b, states, plan)[0]
 
 
+@fill_docs
 def relay_map(
     concept_in,
     concept_out,
@@ -169,11 +171,8 @@ def relay_map(
         the share outside the confidence intervals.
     random_state : int, RandomState instance or None, default=None
         Draws the sets, permutations and resamplings.
-    n_jobs : int, optional
-        Number of joblib workers; they are threads unless another backend is configured.
-        The result does not depend on it.
-    verbose : int, default=0
-        Show a progress bar.
+    %(n_jobs_threads)s
+    %(verbose)s
 
     Returns
     -------
