@@ -86,9 +86,8 @@ def test_the_plan_has_every_network_once():
     nets = run._experiments(10, 5)
     paper = [net for group in PAPER.experiments(range(10)).values() for net in group]
     assert len(paper) == 10 * 3 * len(TASKS)
-    levels = sum(
-        len(question.levels) - 1 for question in BEYOND.values()
-    )  # all questions share the standard level
+    # All questions share the standard level.
+    levels = sum(len(question.levels) - 1 for question in BEYOND.values())
     assert len(nets) == len(paper) + 5 * 3 * levels
     assert len({net.name for net in nets}) == len(nets)
     assert sum(nets.values()) == 5 * 3  # measured in depth
@@ -202,10 +201,8 @@ def results(record):
     nets = []
     for experiment, in_depth in run._experiments(4, 2).items():
         net = copy.deepcopy(record) | jsonable(experiment._asdict())
-        net["accuracy"], net["learned"] = (
-            0.9,
-            experiment.seed != 3,
-        )  # the last network did not learn
+        # The last network of every group did not learn.
+        net["accuracy"], net["learned"] = 0.9, experiment.seed != 3
         layers = dict(experiment.net_options).get("module__num_layers", 1)
         places = net["places"]
         for layer in range(1, layers):
