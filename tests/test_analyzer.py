@@ -227,7 +227,7 @@ def test_random_state_decides_whatever_the_workers(fitted):
         ({"strategy": "median"}, ValueError, "strategy='median'"),
         ({"concepts": [[0], [0], [0]]}, ValueError, "nothing to relay"),
         ({"timepoints": 10}, ValueError, "the panel has 10 time steps"),
-        ({"layer": 1}, ValueError, "layer=1; the network has 1 layer"),
+        ({"layer": 1}, ValueError, "layer=1; "),
         ({"state": "x"}, ValueError, "state='x'"),
     ],
 )

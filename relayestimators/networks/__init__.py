@@ -1,17 +1,6 @@
-"""The recurrent network, and the step engine that runs it with nodes held fixed.
-
-Floor 1: torch, numba, llvmlite, and the checks below.
-"""
+"""Recurrent networks whose hidden nodes can be observed and clamped at every time step."""
 
 from ._clamps import Clamp
-from ._network import CELLS, RecurrentNetwork, Unrolled, one_thread, processor, time_major
+from ._network import RecurrentNetwork, Unrolled
 
-__all__ = [
-    "CELLS",
-    "Clamp",
-    "RecurrentNetwork",
-    "Unrolled",
-    "one_thread",
-    "processor",
-    "time_major",
-]
+__all__ = ["Clamp", "RecurrentNetwork", "Unrolled"]

@@ -1,4 +1,4 @@
-"""Clamps: what is held, as users say it, and as the step engine takes it."""
+"""Clamps: as users describe them, and as the step engine applies them to many copies."""
 
 import warnings
 from typing import NamedTuple
@@ -7,33 +7,34 @@ import numpy as np
 import torch
 
 from .._validation import check_integer, check_nodes
-from ._recurrence import Held
 
 
 class Clamp(NamedTuple):
-    """Nodes of one layer that are held at given values during a window of time steps.
+    """Nodes of one layer that are clamped to given values during a window of time steps.
 
-    The clamp holds on the state after each step of the window; the initial state is never
-    clamped, and a series that has ended keeps its state.
+    The clamp acts on the state after each time step of the window [start, stop). The initial
+    state is never clamped, and a series that has ended keeps its last state.
 
     Parameters
     ----------
     nodes : array-like of shape (n_chosen,), int
-        Node numbers within the layer; the second half of a bidirectional layer's nodes are
-        those of the backward direction.
+        Node numbers within the layer. In a bidirectional layer, the second half of the nodes
+        belongs to the backward direction.
     values : array-like
-        What the nodes are held at: shape (n_chosen,); (n_timepoints, n_chosen); or, for every
-        instance its own, (n_instances, n_timepoints, n_chosen). On a longer panel the last time
-        step goes on.
+        Values of the clamped nodes, of shape (n_chosen,), (n_timepoints, n_chosen) or, with
+        separate values for every instance, (n_instances, n_timepoints, n_chosen). If the panel
+        has more time steps than the values, the last values are used for the remaining ones.
     start : int, default=0
-        First time step of the window, counted along the series in both directions.
+        First time step of the window. Time steps are numbered along the series in both
+        directions of a bidirectional layer.
     stop : int or None, default=None
-        One after its last time step; None is the end.
+        One after the last time step of the window; None is the end of the panel.
     layer : int, default=-1
-        Layer number; negative counts from the last.
+        Layer number; negative numbers count from the last layer.
     state : {"h", "c"}, default="h"
-        Hidden state, or memory cell of an LSTM. A memory cell is held before the output gate
-        reads it, so the hidden state of the same step shows it.
+        Whether to clamp the hidden state or the memory cell of an LSTM. A memory cell is clamped
+        before the output gate reads it, so that the hidden state of the same time step depends
+        on the clamped value.
 
     Examples
     --------
@@ -53,12 +54,12 @@ class Clamp(NamedTuple):
     state: str = "h"
 
     def of_instances(self, rows):
-        """Return the clamp of some of the instances.
+        """Return the same clamp for a selection of the instances.
 
         Parameters
         ----------
         rows : slice or array-like of int
-            Which.
+            The selected instances.
 
         Returns
         -------
@@ -69,21 +70,30 @@ class Clamp(NamedTuple):
         return self._replace(values=self.values[rows])
 
     def hold(self, states, timepoint, *, state="h"):
-        """Hold the nodes in the states of a layer after a step; for modules of your own.
+        """Apply the clamp to the states of its layer, for modules that do their own stepping.
 
         Parameters
         ----------
         states : Tensor of shape (n_instances, n_nodes)
-            Of the layer that the clamp is for.
+            States of the layer after the time step.
         timepoint : int
             The time step.
         state : {"h", "c"}, default="h"
-            Which state these are.
+            Whether these are hidden states or memory cells.
 
         Returns
         -------
         Tensor of shape (n_instances, n_nodes)
-            The states themselves outside of the window, and if the clamp is for the other state.
+            The states with the nodes clamped. Outside the window, and if the clamp is for the
+            other kind of state, `states` itself.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from relayestimators.networks import Clamp
+        >>> clamp = Clamp([1], [0.5], start=2)
+        >>> clamp.hold(torch.zeros(1, 3), timepoint=2)
+        tensor([[0.0000, 0.5000, 0.0000]])
         """
         ended = self.stop is not None and timepoint >= self.stop
         if state != self.state or timepoint < self.start or ended:
@@ -94,160 +104,229 @@ class Clamp(NamedTuple):
         nodes = torch.as_tensor(self.nodes, dtype=torch.int64, device=states.device)
         return states.index_copy(1, nodes, values.expand(len(states), -1))
 
-    def prepared(self, n_instances, n_timepoints, layer, n_nodes):
-        """Return the clamp as arrays to lay beside a panel, or refuse it.
 
-        Parameters
-        ----------
-        n_instances, n_timepoints : int
-            Of the panel.
-        layer : int
-            Layer number, from 0.
-        n_nodes : int
-            Nodes of the layer.
-
-        Returns
-        -------
-        Clamp
-            With values of shape (n_timepoints or 1, n_instances or 1, n_chosen).
-        """
-        nodes = check_nodes(self.nodes, n_nodes, name="nodes of a clamp")
-        check_integer(self.start, name="start of a clamp", low=0)
-        if self.stop is not None:
-            check_integer(self.stop, name="stop of a clamp", low=self.start + 1)
-        values = np.asarray(self.values, dtype=np.float32)
-        fits = values.ndim in (1, 2, 3) and values.shape[-1] == len(nodes)
-        if not fits or (values.ndim == 3 and len(values) != n_instances) or 0 in values.shape[:-1]:
-            raise ValueError(
-                f"values of a clamp have shape {values.shape}; for {len(nodes)} node(s) and "
-                f"{n_instances} instance(s) allowed are (n_chosen,), (n_timepoints, n_chosen) and "
-                "(n_instances, n_timepoints, n_chosen)."
-            )
-        if not np.isfinite(values).all():
-            raise ValueError("values of a clamp contain NaN or infinity; expected finite numbers.")
-        stop = n_timepoints if self.stop is None else min(self.stop, n_timepoints)
-        if len(nodes) and self.start >= n_timepoints:
-            warnings.warn(
-                f"The panel has {n_timepoints} time steps, so a knockout from step {self.start} "
-                "on changes nothing.",
-                stacklevel=4,
-            )
-        if values.ndim > 1 and values.shape[-2] < stop:
-            warnings.warn(
-                f"The panel has {n_timepoints} time steps, the values nodes are held at have "
-                f"{values.shape[-2]}; the last of them goes on.",
-                stacklevel=4,
-            )
-        return self._replace(
-            nodes=nodes,
-            values=_laid_out(values, n_timepoints),
-            start=min(self.start, n_timepoints),
-            stop=stop,
-            layer=layer,
-        )
-
-    def of_direction(self, direction, hidden_size):
-        """Return nodes and values of a prepared clamp in one direction of the layer.
-
-        Parameters
-        ----------
-        direction : {0, 1}
-            1 is backward.
-        hidden_size : int
-            Nodes per direction.
-
-        Returns
-        -------
-        nodes : ndarray of shape (n_held,)
-        values : ndarray of shape (n_timepoints or 1, n_instances or 1, n_held)
-        """
-        local = self.nodes - direction * hidden_size
-        mine = (local >= 0) & (local < hidden_size)
-        return local[mine], self.values[..., mine]
-
-
-def _laid_out(values, n_timepoints):
-    """Return values as (n_timepoints or 1, n_instances or 1, n_chosen)."""
-    if values.ndim == 1:
-        return values[None, None]
-    values = values[:, None] if values.ndim == 2 else values.swapaxes(0, 1)
-    missing = n_timepoints - len(values)
-    if missing > 0:
-        values = np.concatenate([values, np.repeat(values[-1:], missing, axis=0)])
-    return values[:n_timepoints]
-
-
-def stacked(clamps, direction, hidden_size, rows):
-    """Return prepared clamps of one layer as what copies of one direction of it hold.
+def prepare_clamp(clamp, n_instances, n_timepoints, layer, n_nodes):
+    """Validate a clamp and return it with all fields as they fit the panel.
 
     Parameters
     ----------
-    clamps : sequence of Clamp
-        Prepared, one per copy.
-    direction : {0, 1}
-        1 is backward.
-    hidden_size : int
-        Nodes per direction.
-    rows : slice
-        The instances the copies are run on.
+    clamp : Clamp
+        As given by the user.
+    n_instances, n_timepoints : int
+        Size of the panel.
+    layer : int
+        Number of the clamp's layer, counted from 0.
+    n_nodes : int
+        Number of nodes of that layer, in all directions.
 
     Returns
     -------
-    Held
+    Clamp
+        With nodes of shape (n_chosen,), int64, values of shape (n_timepoints or 1, n_instances or
+        1, n_chosen), float32, and a window within the panel.
+
+    Raises
+    ------
+    ValueError
+        If nodes, values or the window do not fit.
+    TypeError
+        If nodes, start or stop are not integers.
     """
-    parts = [clamp.of_direction(direction, hidden_size) for clamp in clamps]
-    held = Held.nothing(len(clamps))
-    window = np.array([[clamp.start, clamp.stop] for clamp in clamps], dtype=np.int64).T
-    held = held._replace(first=window[0].copy(), last=window[1].copy(), state=clamps[0].state)
-    width = max(len(nodes) for nodes, _ in parts)
-    if not width:
-        return held
-    parts = [
-        (nodes, values if values.shape[1] == 1 else values[:, rows]) for nodes, values in parts
-    ]
-    shape = np.max([values.shape[:2] for _, values in parts], axis=0)
-    wide = [np.minimum(np.arange(width), len(nodes) - 1) for nodes, _ in parts]
-    return held._replace(
-        nodes=np.array([nodes[i] for (nodes, _), i in zip(parts, wide, strict=True)]),
-        values=np.array(
-            [
-                np.broadcast_to(values[..., i], (*shape, width))
-                for (_, values), i in zip(parts, wide, strict=True)
-            ]
-        ),
+    nodes = check_nodes(clamp.nodes, n_nodes, name="Clamp.nodes")
+    check_integer(clamp.start, name="Clamp.start", low=0)
+    if clamp.stop is not None:
+        check_integer(clamp.stop, name="Clamp.stop", low=clamp.start + 1)
+    values = np.asarray(clamp.values, dtype=np.float32)
+    fits = values.ndim in (1, 2, 3) and values.shape[-1] == len(nodes)
+    if not fits or (values.ndim == 3 and len(values) != n_instances) or 0 in values.shape[:-1]:
+        raise ValueError(
+            f"Clamp.values has shape {values.shape}; expected (n_chosen,), (n_timepoints, "
+            "n_chosen) or (n_instances, n_timepoints, n_chosen), with "
+            f"n_chosen={len(nodes)} and n_instances={n_instances}."
+        )
+    if not np.isfinite(values).all():
+        raise ValueError("Clamp.values contains NaN or infinity; expected finite numbers.")
+    stop = n_timepoints if clamp.stop is None else min(clamp.stop, n_timepoints)
+    if len(nodes) and clamp.start >= n_timepoints:
+        warnings.warn(
+            f"Clamp.start={clamp.start}, but the panel has only {n_timepoints} time steps; the "
+            "knockout has no effect.",
+            stacklevel=4,
+        )
+    if values.ndim > 1 and values.shape[-2] < stop:
+        warnings.warn(
+            f"Clamp.values has {values.shape[-2]} time steps, but the panel has {n_timepoints}; "
+            "the last values are used for the remaining time steps.",
+            stacklevel=4,
+        )
+    return clamp._replace(
+        nodes=nodes,
+        values=_fit_values(values, n_timepoints),
+        start=min(clamp.start, n_timepoints),
+        stop=stop,
+        layer=layer,
     )
 
 
-def grouped(clamps, hidden_size, n_copies):
-    """Return which clamps to run together.
+def _fit_values(values, n_timepoints):
+    """Return values with shape (n_timepoints or 1, n_instances or 1, n_chosen)."""
+    if values.ndim == 1:
+        return values[None, None]
+    values = values[:, None] if values.ndim == 2 else values.swapaxes(0, 1)
+    n_missing = n_timepoints - len(values)
+    if n_missing > 0:
+        values = np.concatenate([values, np.repeat(values[-1:], n_missing, axis=0)])
+    return values[:n_timepoints]
+
+
+def group_clamps(clamps, hidden_size, max_copies):
+    """Group clamps that can be run together.
 
     Parameters
     ----------
     clamps : sequence of Clamp
-        Prepared.
+        Prepared clamps.
     hidden_size : int
-        Nodes per direction.
-    n_copies : int
-        How many at most.
+        Number of nodes per direction.
+    max_copies : int
+        Largest size of a group.
 
     Returns
     -------
     list of list of int
-        Positions; the clamps of a group are of the same layer, state and directions, sorted by
-        start.
+        Positions of the clamps of each group. All clamps of a group have the same layer, state
+        and directions, and they are sorted by start.
     """
 
     def kind(i):
-        behind = clamps[i].nodes >= hidden_size
-        return clamps[i].layer, clamps[i].state, bool(behind.any()), bool((~behind).any())
+        backward = clamps[i].nodes >= hidden_size
+        return clamps[i].layer, clamps[i].state, bool(backward.any()), bool((~backward).any())
 
     def order(i):
         return *kind(i), clamps[i].start, len(clamps[i].nodes)
 
     groups = []
     for i in sorted(range(len(clamps)), key=order):
-        if groups and len(groups[-1]) < n_copies and kind(groups[-1][0]) == kind(i):
+        if groups and len(groups[-1]) < max_copies and kind(groups[-1][0]) == kind(i):
             groups[-1].append(i)
         else:
             groups.append([i])
     return groups
+
+
+class ClampBatch(NamedTuple):
+    """Clamps of many copies of one direction of a layer, one clamp per copy.
+
+    Parameters
+    ----------
+    nodes : ndarray of shape (n_copies, n_clamped), int64
+        Node numbers within the direction. A copy with fewer nodes than others repeats one.
+    values : ndarray of shape (n_copies, n_timepoints or 1, n_instances or 1, n_clamped), float32
+        Values of the nodes after each time step.
+    start, stop : ndarray of shape (n_copies,), int64
+        Window [start, stop) of time steps.
+    on_memory : bool, default=False
+        Whether the memory cells of an LSTM are clamped instead of the hidden states.
+    """
+
+    nodes: np.ndarray
+    values: np.ndarray
+    start: np.ndarray
+    stop: np.ndarray
+    on_memory: bool = False
+
+    @classmethod
+    def empty(cls, n_copies):
+        """Return a batch of copies without any clamped node.
+
+        Parameters
+        ----------
+        n_copies : int
+
+        Returns
+        -------
+        ClampBatch
+        """
+        return cls(
+            np.empty((n_copies, 0), dtype=np.int64),
+            np.empty((n_copies, 1, 1, 0), dtype=np.float32),
+            *np.zeros((2, n_copies), dtype=np.int64),
+        )
+
+    @classmethod
+    def of_direction(cls, clamps, direction, hidden_size, rows):
+        """Return the part of some clamps that concerns one direction of their layer.
+
+        Parameters
+        ----------
+        clamps : sequence of Clamp
+            Prepared clamps of one layer and one kind of state, one per copy.
+        direction : {0, 1}
+            0 is forward, 1 is backward.
+        hidden_size : int
+            Number of nodes per direction.
+        rows : slice
+            The instances that the copies are run on.
+
+        Returns
+        -------
+        ClampBatch
+        """
+        parts = [_nodes_and_values(clamp, direction, hidden_size, rows) for clamp in clamps]
+        start, stop = np.array([[clamp.start, clamp.stop] for clamp in clamps], dtype=np.int64).T
+        batch = cls.empty(len(clamps))._replace(
+            start=start.copy(), stop=stop.copy(), on_memory=clamps[0].state == "c"
+        )
+        width = max(len(nodes) for nodes, _ in parts)
+        if not width:
+            return batch
+        shape = np.max([values.shape[:2] for _, values in parts], axis=0)
+        columns = [np.minimum(np.arange(width), len(nodes) - 1) for nodes, _ in parts]
+        return batch._replace(
+            nodes=np.array([nodes[j] for (nodes, _), j in zip(parts, columns, strict=True)]),
+            values=np.array(
+                [
+                    np.broadcast_to(values[..., j], (*shape, width))
+                    for (_, values), j in zip(parts, columns, strict=True)
+                ]
+            ),
+        )
+
+    def without_nodes(self):
+        """Return the same windows without nodes, for copies that differ only in their input.
+
+        Returns
+        -------
+        ClampBatch
+        """
+        empty = ClampBatch.empty(len(self.nodes))
+        return empty._replace(start=self.start, stop=self.stop)
+
+    def first_steps(self, n_timepoints, backward):
+        """Return how many steps each copy can share with the intact run before its window.
+
+        Parameters
+        ----------
+        n_timepoints : int
+            Number of time steps of the panel.
+        backward : bool
+            Whether the direction runs backward in time.
+
+        Returns
+        -------
+        ndarray of shape (n_copies,), int
+            Never decreasing from copy to copy: a copy begins no later than any copy after it.
+            That may be earlier than necessary, but it is never wrong.
+        """
+        stop = np.minimum(self.stop, n_timepoints)
+        steps = n_timepoints - stop if backward else self.start
+        steps = np.where(self.start < stop, steps, n_timepoints)
+        return np.minimum.accumulate(steps[::-1])[::-1]
+
+
+def _nodes_and_values(clamp, direction, hidden_size, rows):
+    """Return nodes and values of a prepared clamp in one direction, for some instances."""
+    nodes = clamp.nodes - direction * hidden_size
+    chosen = (nodes >= 0) & (nodes < hidden_size)
+    values = clamp.values if clamp.values.shape[1] == 1 else clamp.values[:, rows]
+    return nodes[chosen], values[..., chosen]

@@ -1,42 +1,43 @@
-"""RecurrentNetwork: trains on torch's fused modules, shows its states and holds them.
+"""RecurrentNetwork, which trains on torch's fused modules and can be observed and clamped.
 
-To show states and to hold them the network steps through time on the engine of `_recurrence`, with
-the same weights. Nothing of it is changed by that, also when a run fails.
+To return or clamp its states, the network steps through time on the step engine, with the same
+weights. It is not changed by that, even if a run fails.
 """
 
-from contextlib import contextmanager
 from functools import partial
 from numbers import Integral
 from typing import NamedTuple
 
 import torch
-from llvmlite.binding import get_host_cpu_name
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from ._clamps import Clamp, grouped, stacked
-from ._recurrence import Trajectory, split_bias, step_through
+from .._validation import check_choice
+from ._clamps import Clamp, ClampBatch, group_clamps, prepare_clamp
+from ._engine import split_bias, step_through
+from ._intact_run import IntactRun
+from ._layout import join_directions, time_major
 
 CELLS = ("rnn", "gru", "lstm")
 NONLINEARITIES = ("tanh", "relu")
 
 
 class Unrolled(NamedTuple):
-    """What a run through time returns.
+    """Result of running a network step by step.
 
     Parameters
     ----------
     output : Tensor of shape (n_instances, n_classes)
-        What ``forward`` returns.
-    hidden : Tensor of shape (n_instances, n_timepoints, n_nodes)
-        Trajectories of the layer asked for; NaN where a series has ended.
+        Output of the network, as ``forward`` returns it.
+    hidden : Tensor of shape (n_instances, n_timepoints, n_nodes) or None
+        Trajectories of one layer; NaN after the end of a series. None if they were not asked for.
     final : Tensor of shape (n_instances, n_nodes)
-        States of that layer after the last step of each series; for backward nodes, after the
-        first time step, where they end.
+        States of that layer after the last time step of each series; for backward nodes, after
+        the first time step, where their run ends.
     """
 
     output: torch.Tensor
-    hidden: torch.Tensor
+    hidden: torch.Tensor | None
     final: torch.Tensor
 
 
@@ -50,23 +51,30 @@ class RecurrentNetwork(nn.Module):
     n_classes : int
         Number of outputs.
     hidden_size : int, default=32
-        Nodes per layer and direction.
+        Number of nodes per layer and direction.
     num_layers : int, default=1
-        Stacked recurrent layers.
+        Number of stacked recurrent layers.
     cell : {"rnn", "gru", "lstm"}, default="gru"
-        Kind of recurrence.
+        Kind of recurrent layer.
     nonlinearity : {"tanh", "relu"}, default="tanh"
-        Of the plain RNN; the gated cells have tanh only.
+        Activation of a plain RNN. GRU and LSTM allow only "tanh".
     bidirectional : bool, default=False
-        Also run backward in time. The layer then has 2 * hidden_size nodes, forward first.
+        Whether to also run backward in time. Each layer then has 2 * hidden_size nodes, those of
+        the forward direction first.
     dropout : float, default=0.0
-        Probability of dropping a node's output between layers and before the readout, during
-        training.
+        Probability that the output of a node is dropped between layers and before the readout,
+        during training.
+
+    Raises
+    ------
+    ValueError
+        If `cell` or `nonlinearity` is not one of the choices.
 
     Notes
     -----
-    Input is a panel of shape (n_instances, n_channels, n_timepoints); time steps that are NaN at
-    the end of a series are padding. The readout sees the state after each series' own last step.
+    The input is a panel of shape (n_instances, n_channels, n_timepoints). Time steps that are NaN
+    in all channels at the end of a series are padding. The readout reads the state after the last
+    time step of each series.
 
     Examples
     --------
@@ -91,8 +99,9 @@ class RecurrentNetwork(nn.Module):
         dropout=0.0,
     ):
         super().__init__()
-        _check_one_of("cell", cell, CELLS)
-        _check_one_of("nonlinearity", nonlinearity, NONLINEARITIES if cell == "rnn" else ("tanh",))
+        check_choice(cell, name="cell", choices=CELLS)
+        allowed = NONLINEARITIES if cell == "rnn" else ("tanh",)
+        check_choice(nonlinearity, name="nonlinearity", choices=allowed, other=f"for {cell=}")
         self.cell = cell
         self.nonlinearity = nonlinearity
         self.hidden_size = hidden_size
@@ -116,15 +125,17 @@ class RecurrentNetwork(nn.Module):
         return 2 if self.bidirectional else 1
 
     def forward(self, X):
-        """Return the outputs (logits) of a panel.
+        """Return the output of the network for a panel.
 
         Parameters
         ----------
         X : Tensor of shape (n_instances, n_channels, n_timepoints)
+            Panel, with NaN after the end of shorter series.
 
         Returns
         -------
         Tensor of shape (n_instances, n_classes)
+            Logits.
         """
         steps, lengths = time_major(X)
         if lengths is not None:
@@ -135,72 +146,116 @@ class RecurrentNetwork(nn.Module):
         return self.readout(self.dropout(final) if self.dropout.p else final)
 
     @torch.no_grad()
-    def unroll(self, X, *, clamp=None, layer=-1, state="h"):
-        """Step through time, as ``forward`` without dropout, and keep the states.
+    def unroll(self, X, *, clamp=None, layer=-1, state="h", trajectories=True):
+        """Run the network step by step, without dropout, and return the states of a layer.
 
         Parameters
         ----------
         X : Tensor of shape (n_instances, n_channels, n_timepoints)
+            Panel, with NaN after the end of shorter series.
         clamp : Clamp, optional
-            Nodes to hold.
+            Nodes to clamp.
         layer : int, default=-1
-            The layer whose states are returned; negative counts from the last.
+            Layer whose states are returned; negative numbers count from the last layer.
         state : {"h", "c"}, default="h"
-            Hidden state, or memory cell of an LSTM.
+            Whether to return hidden states or the memory cells of an LSTM.
+        trajectories : bool, default=True
+            Whether to return the states after every time step. If False, those of the last layer
+            are not kept in memory.
 
         Returns
         -------
         Unrolled
-            output, hidden, final.
+            With the fields `output`, `hidden` and `final`.
+
+        Raises
+        ------
+        ValueError
+            If `layer`, `state` or `clamp` does not fit the network or the panel.
+        TypeError
+            If `clamp` is not a Clamp.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from relayestimators.networks import Clamp, RecurrentNetwork
+        >>> network, X = RecurrentNetwork(1, n_classes=2, hidden_size=4), torch.zeros(3, 1, 6)
+        >>> run = network.unroll(X, clamp=Clamp([1], [0.5], start=2), trajectories=False)
+        >>> run.final[:, 1]
+        tensor([0.5000, 0.5000, 0.5000])
         """
         layer = self.layer_number(layer)
         self.check_state(state)
-        intact, runs = _Intact(self, X), {}
+        intact, runs = IntactRun(self, X, keep_last=trajectories), {}
         if clamp is not None:
-            clamp = self._prepared(clamp, X)
-            runs = self._branch(intact, clamp.layer, self._held([clamp]), watch=layer)
+            clamp = self._prepare(clamp, X)
+            kept = layer if trajectories else None
+            runs = self._run_copies(intact, clamp.layer, self._batches([clamp]), keep_layer=kept)
         run = runs.get(layer) or intact.layer(layer)
         last = runs.get(self.num_layers - 1) or intact.layer(self.num_layers - 1)
-        hidden, final = (_beside([way[state][i] for way in run]) for i in (0, 1))
-        if intact.alive is not None:
-            hidden = hidden.masked_fill(~intact.alive[:, :, None], torch.nan)
-        return Unrolled(self._read_out(last), hidden.transpose(0, 1), final)
+        final = join_directions([direction[state].final for direction in run])
+        hidden = None
+        if trajectories:
+            hidden = join_directions([direction[state].path for direction in run])
+            if intact.alive is not None:
+                hidden = hidden.masked_fill(~intact.alive[:, :, None], torch.nan)
+            hidden = hidden.transpose(0, 1)
+        return Unrolled(self._read_out(last), hidden, final)
 
     @torch.no_grad()
     def knock_out(self, X, clamps):
-        """Return the outputs under many clamps, each on its own.
+        """Return the outputs under many clamps, applied one at a time.
 
-        All of them share the input projection and, up to the step at which they begin, the intact
-        run; they step through time together.
+        All clamps share the projected input. They step through time together, and each shares the
+        intact run up to the time step where its window begins.
 
         Parameters
         ----------
         X : Tensor of shape (n_instances, n_channels, n_timepoints)
+            Panel, with NaN after the end of shorter series.
         clamps : sequence of Clamp
-            Of any layers, windows and values.
+            Clamps of any layers, windows and values.
 
         Returns
         -------
         Tensor of shape (n_clamps, n_instances, n_classes)
-            What ``unroll(X, clamp=clamp).output`` is for each, up to rounding.
+            For each clamp the same as ``unroll(X, clamp=clamp).output``, up to rounding.
+
+        Raises
+        ------
+        ValueError
+            If a clamp does not fit the network or the panel.
+        TypeError
+            If one of `clamps` is not a Clamp.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from relayestimators.networks import Clamp, RecurrentNetwork
+        >>> network, X = RecurrentNetwork(1, n_classes=2, hidden_size=4), torch.zeros(3, 1, 6)
+        >>> network.knock_out(X, [Clamp([node], [0.0]) for node in range(4)]).shape
+        torch.Size([4, 3, 2])
         """
-        clamps = [self._prepared(clamp, X) for clamp in clamps]
-        n_rows, n_instances = self._block(X)
+        clamps = [self._prepare(clamp, X) for clamp in clamps]
+        n_rows, n_instances = self._block_size(X)
         n_instances = min(n_instances, len(X))
-        groups, held = grouped(clamps, self.hidden_size, max(1, n_rows // n_instances)), []
+        groups = group_clamps(clamps, self.hidden_size, max(1, n_rows // n_instances))
+        batches = []
         for members in groups:
             chosen = [clamps[i] for i in members]
-            large = any(clamp.values.shape[1] > 1 for clamp in chosen)  # every instance its own
-            held.append(partial(self._held, chosen) if large else self._held(chosen))
-        share = sum(clamp.start for clamp in clamps) > X.shape[2]  # else a trunk does not pay
+            # values that differ between instances are large, so they are laid out block by block
+            large = any(clamp.values.shape[1] > 1 for clamp in chosen)
+            batches.append(partial(self._batches, chosen) if large else self._batches(chosen))
+        # keeping the intact run pays only if it spares enough steps
+        branch = sum(clamp.start for clamp in clamps) > X.shape[2]
         output = None
         for first in range(0, len(X), n_instances):
             rows = slice(first, first + n_instances)
-            intact = _Intact(self, X[rows])
-            for members, hold in zip(groups, held, strict=True):
+            intact = IntactRun(self, X[rows], keep_last=branch)
+            for members, batch in zip(groups, batches, strict=True):
                 layer = clamps[members[0]].layer
-                hold = hold(rows) if callable(hold) else hold
-                runs = self._branch(intact, layer, hold, share=share)
+                batch = batch(rows) if callable(batch) else batch
+                runs = self._run_copies(intact, layer, batch, branch=branch)
                 logits = self._read_out(runs[self.num_layers - 1])
                 if output is None:
                     output = X.new_empty(len(clamps), len(X), logits.shape[1])
@@ -208,43 +263,63 @@ class RecurrentNetwork(nn.Module):
         return output
 
     def forward_with(self, X, edit, *, layer=-1):
-        """Return the outputs, with the hidden states of a layer edited after every time step.
+        """Return the output, with the hidden states of a layer edited after every time step.
 
-        Gradients pass, to the parameters and to whatever `edit` puts in. Slower than a clamp.
+        Gradients flow to the parameters and to whatever `edit` adds. This is slower than a clamp.
 
         Parameters
         ----------
         X : Tensor of shape (n_instances, n_channels, n_timepoints)
+            Panel, with NaN after the end of shorter series.
         edit : callable
-            (h, timepoint, *, nodes) -> h with h of shape (n_instances, hidden_size), the states of
-            the nodes in the slice `nodes`: all of them, or those of one direction.
+            Called as ``edit(h, timepoint, nodes=nodes)``, where h of shape (n_instances,
+            hidden_size) holds the hidden states of the nodes in the slice `nodes`: all nodes of
+            the layer, or those of one direction. It returns the new h.
         layer : int, default=-1
-            The layer; negative counts from the last.
+            Layer to edit; negative numbers count from the last layer.
 
         Returns
         -------
         Tensor of shape (n_instances, n_classes)
+            Logits.
+
+        Raises
+        ------
+        ValueError
+            If the network has no such layer.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from relayestimators.networks import RecurrentNetwork
+        >>> network, X = RecurrentNetwork(1, n_classes=2, hidden_size=4), torch.zeros(3, 1, 6)
+        >>> gate = torch.ones(6, 4, requires_grad=True)
+        >>> output = network.forward_with(X, lambda h, t, nodes: h * gate[t, nodes])
+        >>> output.sum().backward()
+        >>> gate.grad.shape
+        torch.Size([6, 4])
         """
-        layer, intact = self.layer_number(layer), _Intact(self, X)
+        layer, intact = self.layer_number(layer), IntactRun(self, X)
         inputs = intact.inputs(0)
         for depth in range(self.num_layers):
             run = []
-            for way in range(self.n_directions):
-                nodes = slice(way * self.hidden_size, (way + 1) * self.hidden_size)
+            for direction in range(self.n_directions):
+                first = direction * self.hidden_size
+                nodes = slice(first, first + self.hidden_size)
                 run.append(
                     self._step_through(
-                        self._project(inputs, depth, way),
+                        self._project(inputs, depth, direction),
                         depth,
-                        way,
+                        direction,
                         alive=intact.alive,
                         edit=partial(edit, nodes=nodes) if depth == layer else None,
                     )
                 )
-            inputs = _beside([way["h"].path for way in run])
+            inputs = join_directions([direction["h"].path for direction in run])
         return self._read_out(run)
 
     def layer_number(self, layer):
-        """Return a layer number from 0, or refuse it.
+        """Return a layer number counted from 0, after checking that the layer exists.
 
         Parameters
         ----------
@@ -254,43 +329,55 @@ class RecurrentNetwork(nn.Module):
         Returns
         -------
         int
+
+        Raises
+        ------
+        ValueError
+            If the network has no such layer.
         """
-        number = isinstance(layer, Integral) and not isinstance(layer, bool)
-        if not number or not -self.num_layers <= layer < self.num_layers:
+        is_integer = isinstance(layer, Integral) and not isinstance(layer, bool)
+        if not is_integer or not -self.num_layers <= layer < self.num_layers:
             raise ValueError(
-                f"layer={layer!r}; the network has {self.num_layers} layer(s), allowed are whole "
-                f"numbers from {-self.num_layers} to {self.num_layers - 1}."
+                f"layer={layer!r}; expected an integer from {-self.num_layers} to "
+                f"{self.num_layers - 1}, because num_layers={self.num_layers}."
             )
         return int(layer) % self.num_layers
 
     def check_state(self, state):
-        """Refuse a state this cell does not have.
+        """Check that the cell has a kind of state.
 
         Parameters
         ----------
         state : {"h", "c"}
-        """
-        allowed = ("h", "c") if self.cell == "lstm" else ("h",)
-        _check_one_of("state", state, allowed, f" for cell={self.cell!r}")
+            Hidden state, or memory cell of an LSTM.
 
-    def _prepared(self, clamp, X):
+        Raises
+        ------
+        ValueError
+            If the cell has no such state.
+        """
+        choices = ("h", "c") if self.cell == "lstm" else ("h",)
+        check_choice(state, name="state", choices=choices, other=f"for cell={self.cell!r}")
+
+    def _prepare(self, clamp, X):
         if not isinstance(clamp, Clamp):
-            raise TypeError(f"a clamp is {clamp!r}; expected Clamp(nodes, values, ...).")
+            raise TypeError(f"clamp={clamp!r}; expected a Clamp.")
         self.check_state(clamp.state)
         n_nodes = self.hidden_size * self.n_directions
-        return clamp.prepared(len(X), X.shape[2], self.layer_number(clamp.layer), n_nodes)
+        layer = self.layer_number(clamp.layer)
+        return prepare_clamp(clamp, len(X), X.shape[2], layer, n_nodes)
 
-    def _block(self, X):
-        """Return how many rows to step at once, and how many instances at most, by memory."""
+    def _block_size(self, X):
+        """Return the number of rows to step at once, and the largest number of instances."""
         gates = len(self.recurrent.weight_hh_l0)
-        if X.device.type == "cpu":  # a step's rows stay in the cache
+        if X.device.type == "cpu":  # the rows of a step should stay in the cache
             rows, instances, floats = min(2048, max(256, 2**20 // gates)), 64, 2**24
         else:  # not tuned
             rows, instances, floats = 2**16, 2**12, 2**28
-        steps = gates * X.shape[2]
-        instances = max(1, min(instances, floats // steps))
+        floats_per_row = gates * X.shape[2]
+        instances = max(1, min(instances, floats // floats_per_row))
         if self.num_layers > 1:  # the layers above project the inputs of every row
-            rows = max(instances, min(rows, floats // steps))
+            rows = max(instances, min(rows, floats // floats_per_row))
         return rows, instances
 
     def _weights(self, depth, direction):
@@ -313,175 +400,74 @@ class RecurrentNetwork(nn.Module):
         return step_through(self._kind, projected, weight, inner, **options)
 
     def _read_out(self, run):
-        """Return the outputs that a run of the last layer, one part per direction, leads to."""
-        return self.readout(_beside([way["h"].final for way in run]))
+        """Return the output, given the run of each direction of the last layer."""
+        return self.readout(join_directions([direction["h"].final for direction in run]))
 
-    def _held(self, clamps, rows=slice(None)):
-        """Return what prepared clamps of one layer hold in each of its directions."""
-        return [stacked(clamps, way, self.hidden_size, rows) for way in range(self.n_directions)]
+    def _batches(self, clamps, rows=slice(None)):
+        """Return prepared clamps of one layer as a ClampBatch for each of its directions."""
+        return [
+            ClampBatch.of_direction(clamps, direction, self.hidden_size, rows)
+            for direction in range(self.n_directions)
+        ]
 
-    def _branch(self, intact, layer, held, *, watch=None, share=False):
-        """Run copies in whose layer something is held, from that layer on.
+    def _run_copies(self, intact, layer, batches, *, keep_layer=None, branch=False):
+        """Run copies with clamps in one layer, from that layer up to the last.
 
-        Returns {layer: [{state: Trajectory} for every direction]}; paths are kept in the layer to
-        `watch` and where a layer above reads them.
+        Parameters
+        ----------
+        intact : IntactRun
+            What the copies share.
+        layer : int
+            The layer of the clamps.
+        batches : list of ClampBatch
+            The clamps of each direction.
+        keep_layer : int, optional
+            A layer whose paths are to be kept. Those that a layer above reads are always kept.
+        branch : bool, default=False
+            Whether copies follow the intact run until their windows begin.
+
+        Returns
+        -------
+        dict of int to list of dict of str to Trajectory
+            By layer, direction and state.
         """
-        top, ways, runs = self.num_layers - 1, range(self.n_directions), {}
-        for depth in range(layer, top + 1):
-            keep = depth in (watch, *range(layer, top))
+        last, directions, runs = self.num_layers - 1, range(self.n_directions), {}
+        for depth in range(layer, last + 1):
+            keep = depth < last or depth == keep_layer
             if depth == layer:
                 runs[depth] = [
-                    self._branch_off(intact, depth, way, held[way], keep, share) for way in ways
+                    self._run_clamped(intact, depth, direction, batches[direction], keep, branch)
+                    for direction in directions
                 ]
                 continue
-            inputs = _beside([way["h"].path for way in runs[depth - 1]])
-            trunk = share and self.n_directions == 1
+            inputs = join_directions([direction["h"].path for direction in runs[depth - 1]])
+            # with two directions, a copy differs from the intact run in all time steps
+            follow = branch and self.n_directions == 1
             runs[depth] = [
                 self._step_through(
-                    self._project(inputs, depth, way),
+                    self._project(inputs, depth, direction),
                     depth,
-                    way,
-                    held=held[0].released(),
+                    direction,
+                    clamps=batches[0].without_nodes(),
                     shared=False,
-                    trunk=intact.paths(depth, way) if trunk else None,
+                    intact=intact.paths(depth, direction) if follow else None,
                     alive=intact.alive,
                     keep=keep,
                 )
-                for way in ways
+                for direction in directions
             ]
         return runs
 
-    def _branch_off(self, intact, depth, way, held, keep, share):
-        """Run copies of one direction of the layer in which nodes are held."""
-        if not held.nodes.size:
-            return intact.copied(depth, way, len(held.nodes), keep)
+    def _run_clamped(self, intact, depth, direction, batch, keep, branch):
+        """Run copies of one direction of the layer that has the clamps."""
+        if not batch.nodes.size:
+            return intact.repeat(depth, direction, len(batch.nodes), keep)
         return self._step_through(
-            intact.projected(depth, way),
+            intact.projected(depth, direction),
             depth,
-            way,
-            held=held,
-            trunk=intact.paths(depth, way) if share else None,
+            direction,
+            clamps=batch,
+            intact=intact.paths(depth, direction) if branch else None,
             alive=intact.alive,
             keep=keep,
         )
-
-
-class _Intact:
-    """What knockouts of the same instances share: input projections, and the intact run.
-
-    Every part is computed when it is first asked for.
-    """
-
-    def __init__(self, network, X):
-        self.network = network
-        steps, lengths = time_major(X)
-        self.steps, self.alive = steps.contiguous(), None  # the projection is twice as fast then
-        if lengths is not None:
-            times = torch.arange(len(self.steps), device=X.device)[:, None]
-            self.alive = times < lengths
-        self._projected, self._runs = {}, {}
-
-    def inputs(self, depth):
-        """Return what a layer reads, (n_timepoints, n_instances, n_inputs)."""
-        if depth == 0:
-            return self.steps
-        return _beside([way["h"].path for way in self.layer(depth - 1)])
-
-    def projected(self, depth, direction):
-        """Return the projected input of one direction of a layer."""
-        key = depth, direction
-        if key not in self._projected:
-            self._projected[key] = self.network._project(self.inputs(depth), depth, direction)
-        return self._projected[key]
-
-    def run(self, depth, direction):
-        """Return the run of one direction of a layer: {state: Trajectory}."""
-        key = depth, direction
-        if key not in self._runs:
-            self._runs[key] = self.network._step_through(
-                self.projected(depth, direction), depth, direction, alive=self.alive
-            )
-        return self._runs[key]
-
-    def layer(self, depth):
-        """Return the runs of all directions of a layer."""
-        return [self.run(depth, direction) for direction in range(self.network.n_directions)]
-
-    def paths(self, depth, direction):
-        """Return the trajectories of one direction of a layer, by state."""
-        return {name: state.path for name, state in self.run(depth, direction).items()}
-
-    def copied(self, depth, direction, n_copies, keep):
-        """Return the run of one direction, for every copy; with its paths to `keep`."""
-        return {
-            name: Trajectory(
-                state.path.repeat(1, n_copies, 1) if keep else None,
-                state.final.repeat(n_copies, 1),
-            )
-            for name, state in self.run(depth, direction).items()
-        }
-
-
-@contextmanager
-def one_thread(wanted=True):
-    """Within, torch works with one thread: for workers that would get into each other's way.
-
-    Parameters
-    ----------
-    wanted : bool, default=True
-        False leaves everything as it is.
-    """
-    before = torch.get_num_threads()
-    if wanted:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        if wanted:
-            torch.set_num_threads(before)
-
-
-def processor():
-    """Return the kind of processor; on another kind sums are rounded in another order.
-
-    Returns
-    -------
-    str
-        As LLVM names it, and the vector instructions that torch uses.
-    """
-    return f"{get_host_cpu_name()} ({torch.backends.cpu.get_cpu_capability()})"
-
-
-def _beside(ways):
-    """Return the states of both directions side by side; those of one as they are."""
-    return torch.cat(ways, dim=-1) if len(ways) > 1 else ways[0]
-
-
-def _check_one_of(name, value, allowed, where=""):
-    if value not in allowed:
-        choices = ", ".join(repr(choice) for choice in allowed)
-        raise ValueError(f"{name}={value!r}; allowed{where}: {choices}.")
-
-
-def time_major(X):
-    """Turn a panel into what recurrent layers step through. The one place of this transpose.
-
-    Parameters
-    ----------
-    X : Tensor of shape (n_instances, n_channels, n_timepoints)
-        NaN at the end of shorter series.
-
-    Returns
-    -------
-    steps : Tensor of shape (n_timepoints, n_instances, n_channels)
-        Padding is 0.
-    lengths : Tensor of shape (n_instances,), int64, or None
-        None if every series fills the panel.
-    """
-    steps = X.permute(2, 0, 1)
-    if not steps[-1].sum().isnan():  # one number, for most panels; infinities are looked at below
-        return steps, None
-    ended = steps.isnan().all(dim=2)
-    if not ended[-1].any():
-        return steps, None
-    return torch.nan_to_num(steps), len(steps) - ended.sum(dim=0)

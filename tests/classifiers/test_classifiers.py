@@ -375,7 +375,7 @@ def test_memory_cells(ragged_panel):
     h, c = net.hidden_states(X), net.hidden_states(X, state="c")
     seen = ~np.isnan(c)
     assert (np.abs(h[seen]) <= np.abs(np.tanh(c[seen])) + 1e-6).all()
-    with pytest.raises(ValueError, match="state='c'; allowed for cell='gru'"):
+    with pytest.raises(ValueError, match="state='c'"):
         small("gru", max_epochs=1).fit(X, y).hidden_states(X, state="c")
 
 
@@ -436,7 +436,7 @@ def test_many_knockouts(fitted):
         np.testing.assert_allclose(result.proba[i], run.proba, atol=1e-6)
     np.testing.assert_allclose(result.proba[2], fitted.predict_proba(X), atol=1e-6)
     assert fitted.knock_out(X, []).proba.shape == (0, 60, 3)
-    with pytest.raises(TypeError, match=r"a clamp is \[0\]; expected Clamp\(nodes, values"):
+    with pytest.raises(TypeError, match=r"clamp=\[0\]; expected a Clamp"):
         fitted.knock_out(X, Clamp([0], [0.3]))
 
 
