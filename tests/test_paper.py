@@ -178,6 +178,11 @@ def record(tmp_path_factory):
     return json.loads(path.read_text())
 
 
+@pytest.mark.parametrize(("accuracy", "expected"), [(0.8, True), (0.7, False), (0.0, False)])
+def test_half_of_the_way_to_perfect_accuracy_is_learned(accuracy, expected):
+    assert measuring.has_learned(accuracy, majority=0.5) == expected
+
+
 def test_the_record_of_a_network(record):
     assert set(record["places"]) == {"h0", "c0"}
     for place in record["places"].values():
