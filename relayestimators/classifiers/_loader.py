@@ -9,9 +9,9 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sequential
 class BatchLoader(DataLoader):
     """A torch DataLoader that indexes arrays in memory by batch instead of row by row.
 
-    Batches are the same as those of torch's DataLoader, bit for bit: the same samplers draw the same
-    instances from the same random numbers. Other data, and batches that a `collate_fn` makes, are
-    handled by torch's DataLoader.
+    Batches are the same as those of torch's DataLoader, bit for bit: the same samplers draw the
+    same instances from the same random numbers. Other data, and batches that a `collate_fn` makes,
+    are handled by torch's DataLoader.
 
     Parameters
     ----------

@@ -85,9 +85,9 @@ class RecurrentClassifier(PanelNet):
     -----
     During training, callbacks, `train_split` and scorers of ``EpochScoring`` receive the checked
     panel and labels as codes 0, 1, ... in the order of ``classes_``, and ``predict`` returns codes.
-    Labels in a Dataset of your own must be codes, as skorch requires; ``predict`` then returns codes
-    unless `classes` is given. The validation data of skorch's ``predefined_split`` may be any panel
-    with any labels.
+    Labels in a Dataset of your own must be codes, as skorch requires; ``predict`` then returns
+    codes unless `classes` is given. The validation data of skorch's ``predefined_split`` may be any
+    panel with any labels.
 
     A pickle or copy made by a callback contains the state of the random generator, so that
     ``partial_fit`` continues exactly as the original network did.
@@ -262,7 +262,7 @@ class RecurrentClassifier(PanelNet):
         X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
             As in `fit`.
         clamp : Clamp, optional
-            Nodes to hold; see :class:`Clamp`.
+            Nodes to clamp; see :class:`~relayestimators.networks.Clamp`.
         %(layer)s
         %(state)s
         trajectories : bool, default=True
@@ -344,8 +344,8 @@ class RecurrentClassifier(PanelNet):
         if is_dataset(X):
             if "forward_iter" in vars(self):
                 raise ValueError(
-                    "EpochScoring caches predictions in the order of the batches instead of X. To use "
-                    "hidden states in a score, set use_caching=False."
+                    "EpochScoring caches predictions in the order of the batches instead of X. To "
+                    "use hidden states in a score, set use_caching=False."
                 )
             X = SliceDataset(X)
         elif is_skorch_data(X):
