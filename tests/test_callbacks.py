@@ -444,7 +444,7 @@ def test_coverage_is_warned_of_once_in_a_training():
     relays = RelayHistory(X_HELD[:6], Y_HELD[:6], **SEVERAL)
     net = make("gru", relays)
     for train in (net.fit, net.fit):
-        with pytest.warns(CoverageWarning, match="rests on fewer than 4") as caught:
+        with pytest.warns(CoverageWarning, match="fewer than 4 instances") as caught:
             train(X, Y)
         assert len(caught) == 1
     with warnings.catch_warnings():
