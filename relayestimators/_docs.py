@@ -139,6 +139,10 @@ PARAMETERS = {
         "Discretized states at one time step, integers from 0.",
     ),
     "ax": ("ax : matplotlib Axes, default=None", "Axes to draw on; by default a new figure."),
+    "hidden": (
+        "hidden : array-like of shape (n_instances, n_timepoints, n_nodes)",
+        "Hidden trajectories; NaN after the end of shorter series.",
+    ),
     "map_over_time": (
         "relay_map : array-like of shape (..., n_timepoints, n_nodes)",
         "Relay information in bits; negative estimates count as 0. Pass only the time steps of "
