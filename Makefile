@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+OLDEST := .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test test-slow lint format bench rankings accuracy reproduce clean
+.PHONY: help install study test test-slow test-oldest lint format package bench rankings accuracy reproduce clean
 
-help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+help: ## List the targets.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -16,40 +17,56 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[plot,test]"
 	@touch $@
 
-install: $(READY) ## make .venv with the tested set of versions
+$(VENV)/.dev: $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group dev
+	@touch $@
 
-study: $(READY) ## train, find relays, knock them out; table here, figures and results in study/
+$(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --upgrade pip
+	$(OLDEST)/bin/python -m pip install --quiet -c constraints-oldest.txt -e ".[plot,test]"
+	@touch $@
+
+install: $(READY) ## Make .venv with the tested set of versions.
+
+study: $(READY) ## Train networks, find relays, knock them out; print a table and write study/.
 	$(BIN)/python -m relayestimators study --output study
 
-test: $(READY) ## the test suite, on all cores
+test: $(READY) ## Run the test suite on all cores.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
-test-slow: $(READY) ## the tests that take minutes
+test-slow: $(READY) ## Run the tests that take minutes.
 	$(BIN)/python -m pytest -m slow
 
-lint: $(READY) ## ruff: lint and format check
+test-oldest: $(OLDEST)/.ready ## Run the test suite with the lowest versions that pyproject.toml allows.
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -m "not slow" -n auto --dist loadfile
+
+lint: $(READY) ## Check the code and its format with ruff.
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 
-format: $(READY) ## ruff: fix and format
+format: $(READY) ## Fix and format the code with ruff.
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
+
+package: $(VENV)/.dev ## Build the wheel and the sdist, and use each in a fresh environment.
+	.ci/package $(BIN)/python
 
 $(VENV)/.bench: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
 	@touch $@
 
-bench: $(VENV)/.bench ## benchmarks of truth, calibration and speed; writes docs/benchmarks.md
+bench: $(VENV)/.bench ## Measure truth, calibration and speed; write docs/benchmarks.md.
 	PYTHONPATH=tests $(BIN)/python -m benchmarks --output docs/benchmarks.md
 
-rankings: $(VENV)/.bench ## rankings of nodes compared by knockouts; writes docs/rankings.md
+rankings: $(VENV)/.bench ## Compare rankings of nodes by knockouts; write docs/rankings.md.
 	PYTHONPATH=tests $(BIN)/python -m benchmarks rankings --output docs/rankings.md
 
-accuracy: $(VENV)/.bench ## accuracy and time to train beside sktime; writes docs/accuracy.md
+accuracy: $(VENV)/.bench ## Compare accuracy and training time with sktime; write docs/accuracy.md.
 	PYTHONPATH=tests $(BIN)/python -m benchmarks accuracy --output docs/accuracy.md
 
-reproduce: $(READY) ## the claims of the paper over many seeds; goes on where it stopped; writes docs/findings
-	$(BIN)/python -m relayestimators reproduce --output docs/findings --jobs 2
+reproduce: $(READY) ## Test the claims of the paper over many seeds, resuming; write docs/findings.
+	PYTHONPATH=examples $(BIN)/python -m paper --output docs/findings --jobs 2
 
-clean: ## remove what the targets made
-	rm -rf $(VENV) study build *.egg-info .pytest_cache .ruff_cache
+clean: ## Remove what the targets made.
+	rm -rf $(VENV) $(OLDEST) study build dist *.egg-info .pytest_cache .ruff_cache

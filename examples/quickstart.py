@@ -1,6 +1,6 @@
 """Train a GRU, find its relays on held-out data, draw them, knock them out.
 
-Writes quickstart.png beside where it is run.
+The figure is written to quickstart.png in the current folder.
 """
 
 import matplotlib.pyplot as plt
@@ -18,10 +18,10 @@ relays.fit(X_test[find], y_test[find])
 RelayMapDisplay.from_estimator(relays, concept=0).figure_.savefig("quickstart.png")
 plt.close("all")
 
-print(f"intact: {net.score(X_test[judge], y_test[judge]):.3f}")
+print(f"accuracy of the intact network: {net.score(X_test[judge], y_test[judge]):.3f}")
 for start in (5, 10, 15, 20):
     nodes = relays.relays(concept=0, timepoint=start)
     knockout = KnockoutTransformer(FrozenEstimator(net), nodes=nodes, start=start)
     knockout.fit(X_test[find], y_test[find])
     accuracy = knockout.score(X_test[judge], y_test[judge])
-    print(f"relays of step {start} held from there on: {accuracy:.3f}, nodes {nodes.tolist()}")
+    print(f"without the relays of time step {start} from then on: {accuracy:.3f}, {nodes.tolist()}")

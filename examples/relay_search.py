@@ -1,8 +1,8 @@
-"""Search cell, size, learning rate, discretization and number of relays at once.
+"""Search cell type, size, learning rate, discretization and number of relays at once.
 
-Scores of every candidate, on data its net was not trained on: accuracy of the net; accuracy from
-its relays alone; how localized they are; and how much more it costs a concept than the others to
-knock out its relays.
+Every candidate is scored on data that were not used for its training: by the accuracy of the
+network, by the accuracy from its relays alone, by how localized the relays are, and by how much
+more a knockout of the relays of a concept costs this concept than the others.
 """
 
 from functools import partial
@@ -19,9 +19,9 @@ from relayestimators.datasets import make_memory_task
 from relayestimators.inspection import localization_scorer, specificity_scorer
 
 N_FOLDS = 3
-TOLERANCE = 0.01  # accuracy given for localized relays; three folds estimate no standard error
+TOLERANCE = 0.01  # accuracy that may be lost for more localized relays
 
-# two noisy bits to hold over a delay; relays are looked for in the delay
+# Two noisy bits have to be remembered over a delay, in which relays are looked for.
 task = make_memory_task(1800, n_bits=2, delay=4, noise=0.4, random_state=0)
 X, y, X_test, y_test = task.data[:1200], task.target[:1200], task.data[1200:], task.target[1200:]
 relays = RelayAnalyzer(GRUClassifier(), concepts=task.concepts, timepoints=[3, 5], random_state=0)
@@ -43,24 +43,24 @@ space = [
 
 
 def net_accuracy(pipeline, X, y):
-    """Accuracy of the net, which reads all its nodes."""
+    """Return the accuracy of the network, which reads all its nodes."""
     return pipeline["relays"].estimator_.score(X, y)
 
 
 scoring = {
     "net": net_accuracy,
     "from_relays": "accuracy",
-    # one discretization for all: with its own, each candidate would bring its own ruler
+    # One discretization is used for all candidates, so that they are measured alike.
     "localization": partial(
         localization_scorer, n_states=2, strategy="quantile", n_permutations=19
     ),
-    "own_ruler": localization_scorer,
+    "own_discretization": localization_scorer,
     "specificity": specificity_scorer,
 }
 
 
 def most_localized(results):
-    """Of the accurate nets whose relays are specific in every fold, if any, the most localized."""
+    """Return the most localized of the accurate networks, with specific relays if there are any."""
     accuracy = results["mean_test_net"]
     accurate = accuracy >= np.nanmax(accuracy) - TOLERANCE
     folds = [results[f"split{fold}_test_specificity"] for fold in range(N_FOLDS)]
@@ -91,16 +91,16 @@ beaten = [((both >= one).all(axis=1) & (both > one).any(axis=1)).any() for one i
 table[""] = np.where(beaten, "", "front")
 table.loc[search.best_index_, ""] += " chosen"
 print(table.sort_values("net", ascending=False).round(3).to_string(index=False))
-print("front: none is as good in both net and localization, and better in one")
+print("front: no candidate is as good in both net and localization, and better in one of them")
 
-print("\nmean localization by number of states, of one ruler for all and of each its own:")
-print(table.groupby("n_states")[["localization", "own_ruler"]].mean().round(3).to_string())
+print("\nmean localization by number of states, with one discretization and with their own:")
+print(table.groupby("n_states")[["localization", "own_discretization"]].mean().round(3).to_string())
 
-print("\nthe chosen one: mean and deviation over folds; trained on all of them, on fresh data:")
+print("\nchosen candidate: mean and standard deviation over folds; retrained, on fresh data:")
 for name, scorer in search.scorer_.items():
     mean, deviation = (
         search.cv_results_[f"{figure}_test_{name}"][search.best_index_]
         for figure in ("mean", "std")
     )
     fresh = scorer(search.best_estimator_, X_test, y_test)
-    print(f"{name:13}{mean:.3f}  {deviation:.3f}  {fresh:.3f}")
+    print(f"{name:20}{mean:.3f}  {deviation:.3f}  {fresh:.3f}")

@@ -1,6 +1,7 @@
-"""A GRU beside a classifier of sktime, in sktime's benchmark, on the official split.
+"""Compare a GRU with a classifier of sktime, in sktime's benchmark, on the official split.
 
-Writes benchmark.csv beside where it is run; run again, it only adds what is missing there.
+The results are written to benchmark.csv in the current folder; a second run only adds what is
+missing there.
 """
 
 import warnings
@@ -18,7 +19,7 @@ from relayestimators.sktime import RelayGRUClassifier
 X_train, y_train = load_italy_power_demand(split="train")
 X_test, y_test = load_italy_power_demand(split="test")
 data = pd.concat([X_train, X_test], ignore_index=True), np.concatenate([y_train, y_test])
-split = PredefinedSplit(np.repeat([-1, 0], [len(y_train), len(y_test)]))  # -1: training only
+split = PredefinedSplit(np.repeat([-1, 0], [len(y_train), len(y_test)]))  # -1: for training only
 gru = RelayGRUClassifier(random_state=0)
 benchmark = ClassificationBenchmark()
 benchmark.add_estimator({"GRU": gru, "1-NN": KNeighborsTimeSeriesClassifier(distance="euclidean")})
@@ -26,7 +27,7 @@ benchmark.add_task(data, split, [accuracy_score], task_id="ItalyPowerDemand")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", RuntimeWarning)  # one fold has no standard deviation
     table = benchmark.run("benchmark.csv")
-if benchmark.failed_experiments:  # they are left out of the table without an error
+if benchmark.failed_experiments:  # the table leaves them out without an error
     raise SystemExit(f"failed: {benchmark.failed_experiments}")
 print(table[["model_id", "accuracy_score_mean", "fit_time_mean"]].round(3).to_string(index=False))
 

@@ -1,4 +1,6 @@
-"""Small panels and fitted nets that many tests share."""
+"""Small panels and fitted nets that many tests share, and the rule for skipped tests."""
+
+from collections import Counter
 
 import matplotlib
 import numpy as np
@@ -14,6 +16,33 @@ torch.set_num_threads(1)  # small nets; also what loky workers have
 CELLS = {name.lower(): classifier for name, classifier in classifiers.CELLS.items()}
 EQUAL = ["numpy3D", "nested_univ", "pd-multiindex", "df-list"]  # panel formats of sktime
 UNEQUAL = EQUAL[1:]
+
+# Every reason for which a test may be skipped, and what it means. Any other one fails the run.
+SKIPS = {
+    "no GPU": "this machine has no CUDA device",
+}
+
+
+def skip_reasons(config):
+    """Count the tests that were skipped by reason; workers of pytest-xdist report nothing."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    return Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session):
+    if session.exitstatus == pytest.ExitCode.OK and skip_reasons(session.config).keys() - SKIPS:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter):
+    reasons = skip_reasons(terminalreporter.config)
+    if reasons:
+        terminalreporter.section("why tests were skipped")
+    for reason, count in sorted(reasons.items()):
+        meaning = SKIPS.get(reason, "NOT ALLOWED, see SKIPS in tests/conftest.py")
+        terminalreporter.line(f"{count:5d}  {reason}: {meaning}", red=reason not in SKIPS)
 
 
 def make_panel(n_instances=60, n_channels=2, n_timepoints=10, seed=0):

@@ -1,14 +1,19 @@
-"""The reproduction: statistics by hand, a run that goes on where it stopped, a page of its file."""
+"""The experiments of the paper: statistics by hand, runs that can be continued, and the page."""
 
 import copy
 import json
 import re
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from paper import measure as measuring
 from paper import reproduce, run, write_findings
 from paper.measure import COMBINED, PUBLISHED
 from paper.nets import Nets, figures
+from paper.page import findings_page
 from paper.plan import BEYOND, PAPER, TASKS, Experiment
 from paper.statistics import (
     Estimate,
@@ -22,33 +27,35 @@ from paper.tables import markdown
 from scipy.stats import t as student
 
 from relayestimators._files import jsonable
+from relayestimators.inspection import compare_rankings
 
 # ---------------------------------------------------------------- statistics
 
 
 def test_mean_over_nets_by_hand():
     values = np.array([0.1, 0.4, 0.3, np.nan, 0.2, 0.5])
-    found = mean_over_nets(values)
+    found = mean_over_nets(values, test=True)
     half = student.ppf(0.975, 4) * np.nanstd(values, ddof=1) / np.sqrt(5)
     assert (found.mean, found.n, found.effect) == (pytest.approx(0.3), 5, 1.0)
     assert (found.low, found.high) == (pytest.approx(0.3 - half), pytest.approx(0.3 + half))
-    assert found.pvalue == 2 / 2**5  # all five signs alike
+    assert found.pvalue == 2 / 2**5  # all five values have the same sign
     assert verdict(found) == "open"
-    assert verdict(mean_over_nets(-np.arange(1.0, 11))) == "reversed"
+    assert verdict(mean_over_nets(-np.arange(1.0, 11), test=True)) == "reversed"
+    assert verdict(mean_over_nets(values)) == "not tested"
 
 
 def test_difference_by_hand():
     found = difference([3.0, 4.0, 5.0, 6.0], [1.0, 2.0, 2.5, 3.5])
     assert found.mean == pytest.approx(4.5 - 2.25)
-    assert found.effect == 15 / 16  # of 16 pairs, one is the other way
-    assert found.pvalue == pytest.approx(4 / 70)  # of 70 ways, two so extreme on either side
+    assert found.effect == 15 / 16  # one of 16 pairs has the opposite order
+    assert found.pvalue == pytest.approx(4 / 70)  # two of 70 orders are as extreme, on either side
     welch = np.sqrt(np.var([3, 4, 5, 6], ddof=1) / 4 + np.var([1, 2, 2.5, 3.5], ddof=1) / 4)
     assert found.high - found.mean > 1.96 * welch
 
 
 @pytest.mark.parametrize("values", [[], [np.nan], [0.3], [0.2, 0.2, 0.2], [0.0, 0.0]])
 def test_few_or_equal_nets(values):
-    found = mean_over_nets(values)
+    found = mean_over_nets(values, test=True)
     assert found.n == np.sum(~np.isnan(values))
     both = difference(values, values)
     assert both.n == found.n
@@ -72,17 +79,19 @@ def test_adjusted_is_benjamini_and_hochberg():
     assert verdict(found["a"]) == "holds" and verdict(found["d"]) == "not tested"
 
 
-# ---------------------------------------------------------------- what is run
+# ---------------------------------------------------------------- the runs
 
 
-def test_plan_has_every_net_once():
+def test_the_plan_has_every_network_once():
     nets = run._experiments(10, 5)
     paper = [net for group in PAPER.experiments(range(10)).values() for net in group]
     assert len(paper) == 10 * 3 * len(TASKS)
-    levels = sum(len(question.levels) - 1 for question in BEYOND.values())  # the standard is shared
+    levels = sum(
+        len(question.levels) - 1 for question in BEYOND.values()
+    )  # all questions share the standard level
     assert len(nets) == len(paper) + 5 * 3 * levels
     assert len({net.name for net in nets}) == len(nets)
-    assert sum(nets.values()) == 5 * 3  # looked at in depth
+    assert sum(nets.values()) == 5 * 3  # measured in depth
 
 
 def fake_measure(experiment, **options):
@@ -92,7 +101,7 @@ def fake_measure(experiment, **options):
 
 @pytest.fixture
 def few(monkeypatch):
-    """A plan of two nets that take no time."""
+    """A plan of two networks that take no time."""
     nets = {Experiment("memory", "RNN", 0): True, Experiment("memory", "GRU", 0): False}
     monkeypatch.setattr(run, "_experiments", lambda *seeds: nets)
     monkeypatch.setattr(run, "measure", fake_measure)
@@ -100,7 +109,7 @@ def few(monkeypatch):
     return nets
 
 
-def test_a_run_goes_on_where_it_stopped(few, tmp_path, monkeypatch):
+def test_a_stopped_run_can_be_continued(few, tmp_path, monkeypatch):
     first = reproduce(tmp_path, quick=True)
     assert sorted(fake_measure.ran) == ["memory-GRU-seed=0", "memory-RNN-seed=0"]
     assert [net["cell"] for net in first["nets"]] == ["RNN", "GRU"]
@@ -110,18 +119,18 @@ def test_a_run_goes_on_where_it_stopped(few, tmp_path, monkeypatch):
     again = reproduce(tmp_path, quick=True)
     assert fake_measure.ran[2:] == ["memory-GRU-seed=0"]
     assert again["nets"] == first["nets"]
-    reproduce(tmp_path, quick=False)  # what was measured quickly is no answer to this
+    reproduce(tmp_path, quick=False)  # results of quick runs are not used here
     assert len(fake_measure.ran) == 5
 
 
-def test_a_run_that_fails_keeps_what_is_done(few, tmp_path, monkeypatch):
+def test_a_failed_run_keeps_the_results_so_far(few, tmp_path, monkeypatch):
     def failing(experiment, **options):
         if experiment.cell == "GRU":
-            raise RuntimeError("out of luck")
+            raise RuntimeError("failed on purpose")
         return fake_measure(experiment, **options)
 
     monkeypatch.setattr(run, "measure", failing)
-    with pytest.raises(RuntimeError, match="out of luck"):
+    with pytest.raises(RuntimeError, match="failed on purpose"):
         reproduce(tmp_path, quick=True)
     assert len(list(tmp_path.glob("nets/*.json"))) == 1
     assert not list(tmp_path.glob("**/*.part"))
@@ -131,24 +140,24 @@ def test_a_run_that_fails_keeps_what_is_done(few, tmp_path, monkeypatch):
     ("options", "match"),
     [({"n_seeds": 0}, "n_seeds=0"), ({"n_seeds": 2, "n_seeds_beyond": 3}, "n_seeds_beyond=3")],
 )
-def test_refuses(options, match, tmp_path):
+def test_invalid_numbers_of_seeds(options, match, tmp_path):
     with pytest.raises(ValueError, match=match):
         reproduce(tmp_path, **options)
 
 
-def test_plain_is_json_and_comes_back():
+def test_jsonable_round_trip():
     given = {"a": np.array([[1.0, np.nan], [np.inf, -2.5]]), 3: (np.int8(4), np.bool_(True), "x")}
-    told = json.loads(json.dumps(jsonable(given), allow_nan=False))
-    np.testing.assert_array_equal(np.array(told["a"], dtype=float), given["a"])
-    assert told["3"] == [4, True, "x"]
+    read = json.loads(json.dumps(jsonable(given), allow_nan=False))
+    np.testing.assert_array_equal(np.array(read["a"], dtype=float), given["a"])
+    assert read["3"] == [4, True, "x"]
 
 
-@pytest.mark.parametrize(("value", "digits", "told"), [(1 / 3, 3, 0.333), (1 / 3, 17, 1 / 3)])
-def test_plain_keeps_the_digits_asked_for(value, digits, told):
-    assert jsonable([value], digits=digits) == [told]
+@pytest.mark.parametrize(("value", "digits", "expected"), [(1 / 3, 3, 0.333), (1 / 3, 17, 1 / 3)])
+def test_jsonable_rounds_to_digits(value, digits, expected):
+    assert jsonable([value], digits=digits) == [expected]
 
 
-def test_markdown_is_a_table():
+def test_markdown_table():
     assert markdown(["a", "b"], [[1, "x"]]).splitlines() == [
         "| a | b |",
         "| --- | --- |",
@@ -156,18 +165,21 @@ def test_markdown_is_a_table():
     ]
 
 
-# ---------------------------------------------------------------- one net, and the page
+# ---------------------------------------------------------------- one network, and the page
 
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory):
-    """What is measured of one net, in depth."""
+    """The record of one network, measured in depth, with few random sets and sizes of sets."""
     path = tmp_path_factory.mktemp("nets") / "net.json"
-    run._keep(path, Experiment("memory", "LSTM", 0), in_depth=True, quick=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measuring, "SET_SIZES", (1, 8))
+        patch.setattr(measuring, "compare_rankings", partial(compare_rankings, n_random=2))
+        run._measure_and_store(path, Experiment("memory", "LSTM", 0), in_depth=True, quick=True)
     return json.loads(path.read_text())
 
 
-def test_what_is_measured_of_a_net(record):
+def test_the_record_of_a_network(record):
     assert set(record["places"]) == {"h0", "c0"}
     for place in record["places"].values():
         similarity = np.array(place["drift"]["throughput"]["similarity"], float)
@@ -185,12 +197,15 @@ def test_what_is_measured_of_a_net(record):
 
 @pytest.fixture(scope="module")
 def results(record):
-    """A file of results in which the figures of the claims are planted."""
+    """Results in which the values behind the claims are planted."""
     rng = np.random.default_rng(0)
     nets = []
     for experiment, in_depth in run._experiments(4, 2).items():
         net = copy.deepcopy(record) | jsonable(experiment._asdict())
-        net["accuracy"], net["learned"] = 0.9, experiment.seed != 3  # the last one did not learn
+        net["accuracy"], net["learned"] = (
+            0.9,
+            experiment.seed != 3,
+        )  # the last network did not learn
         layers = dict(experiment.net_options).get("module__num_layers", 1)
         places = net["places"]
         for layer in range(1, layers):
@@ -201,7 +216,7 @@ def results(record):
             base = 0.3 if experiment.cell == "RNN" else 0.9
             drift = place["drift"]
             for planted in (drift["throughput"]["similarity"], drift["stability"]):
-                planted[1] = base + 0.01 * rng.random()  # a net so small may have none of its own
+                planted[1] = base + 0.01 * rng.random()  # a network this small may have no drift
             for losses in place["knockouts"].values():
                 own = 0.5 if where[0] == "h" else 0.75
                 losses["own"][COMBINED], losses["other"][COMBINED] = own, own - 0.375
@@ -214,13 +229,27 @@ def results(record):
     return {"settings": settings, "versions": {"numpy": "2.0"}, "seconds": 1, "nets": nets}
 
 
-def test_figures_leave_out_what_did_not_learn(results):
+def test_networks_that_did_not_learn_are_left_out(results):
     group = Nets(results).group("memory", "RNN")
     path = "drift", "throughput", "similarity", 1
     assert [len(figures(group, *path, learned=only)) for only in (True, False)] == [3, 4]
 
 
-def test_the_page_says_what_is_in_the_file(results, tmp_path):
+@pytest.fixture
+def one_file_only(monkeypatch):
+    """Rendering takes most of the time, so all figures are drawn but only one is saved."""
+    save = Figure.savefig
+
+    def savefig(figure, path, **options):
+        if path.name == "rankings.png":
+            save(figure, path, **options)
+        else:
+            path.touch()
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+
+
+def test_the_page_reports_the_results(results, tmp_path, one_file_only):
     paths = write_findings(results, tmp_path)
     page = paths[0].read_text()
     assert "--quick" in page and "numpy 2.0" in page
@@ -229,12 +258,20 @@ def test_the_page_says_what_is_in_the_file(results, tmp_path):
     row = next(line for line in page.splitlines() if line.startswith("| similarity, `throughput`"))
     assert re.search(r"\| GRU - RNN \| 0\.[56]\d \[0\.[56]\d, 0\.[56]\d\] \| 1\.00 \|", row)
     assert f"`{COMBINED}` | 0.500 / 0.125 /" in page
-    assert "0.375 [0.375, 0.375]" in page  # own less other
+    assert "0.375 [0.375, 0.375]" in page  # own - other
     cells = page.split("### Memory cells")[1].split("###")[0]
     assert "| memory | 0.500 [0.500, 0.500] | 0.750 [0.750, 0.750] | 0.250 [" in cells
     rankings = page.split("### Rankings")[1]
-    assert re.search(r"\| to the end \| memory \|.* 0\.375 \[0\.375, 0\.375\] \|", rankings)
-    assert "not tested" not in page.split("## Nets")[0]
+    assert re.search(r"\| until the end \| memory \|.* 0\.375 \[0\.375, 0\.375\] \|", rankings)
+    assert "not tested" not in page.split("## Networks")[0]
     drawn = set(re.findall(r"\]\((\w+\.png)\)", page))
     assert drawn == {path.name for path in paths[1:]}
-    assert all(path.stat().st_size > 5000 for path in paths)
+    assert paths[-1].name == "rankings.png"
+    assert all(paths[i].stat().st_size > 5000 for i in (0, -1))
+
+
+@pytest.mark.slow
+def test_the_stored_page_is_written_from_the_stored_results():
+    folder = Path(__file__).parent.parent / "docs" / "findings"
+    results = json.loads((folder / "results.json").read_text())
+    assert findings_page(results) == (folder / "findings.md").read_text()

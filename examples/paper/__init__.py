@@ -1,7 +1,8 @@
-"""The claims of the paper, tested on networks of many seeds, and some steps beyond it.
+"""The claims of the paper, tested on networks trained with many seeds, and some steps beyond it.
 
-`plan` says which networks are trained, `measure` what is measured of each, and `run` runs them and
-writes one file of results. `statistics` compares, and `page` and `figures` read only that file.
+`plan` defines which networks are trained, `measure` what is measured in each of them, and `run`
+runs them and writes one file of results. `statistics` compares networks; `page` and `figures` read
+only that file.
 """
 
 from .page import write_findings

@@ -13,16 +13,16 @@ def parser():
     command_line = argparse.ArgumentParser(
         prog="paper",
         description="Train networks of many seeds, test the claims of the paper, and write a page "
-        "with figures and results. Networks that are already there are not trained again.",
+        "with figures and results. Networks whose results are already there are not trained again.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = command_line.add_argument
     add("--output", type=Path, default=Path("docs/findings"), help="folder to write to")
-    add("--seeds", type=int, default=10, help="networks per cell and task")
-    add("--seeds-beyond", type=int, default=5, help="networks per step beyond the paper")
-    add("--quick", action="store_true", help="few small networks, to see that everything runs")
+    add("--seeds", type=int, default=10, help="networks per cell type and task")
+    add("--seeds-beyond", type=int, default=5, help="networks per cell type and step beyond")
+    add("--quick", action="store_true", help="few small networks, to check that everything runs")
     add("--jobs", type=int, default=None, help="number of joblib workers")
-    add("--quiet", action="store_true", help="show no progress bar")
+    add("--quiet", action="store_true", help="do not show a progress bar")
     return command_line
 
 

@@ -1,4 +1,4 @@
-"""The part of the page that goes beyond the paper: one thing varied at a time."""
+"""The part of the page that goes beyond the paper: one option is varied at a time."""
 
 import numpy as np
 
@@ -11,40 +11,39 @@ from .plan import BEYOND, TASKS, TWO_CLASSES, WINDOWS
 from .statistics import ALPHA, mean_over_nets, trend
 from .tables import interval, markdown, number, pvalue
 
+#: Values that are followed while an option is varied: {column: where the value is stored}.
 FOLLOWED = {
     "accuracy": None,
     "similarity": ("drift", DEFAULT_METHOD, "similarity", 1),
     "stability": ("drift", "stability", 1),
-    "nodes": ("drift", DEFAULT_METHOD, "participation"),
+    "effective number of nodes": ("drift", DEFAULT_METHOD, "participation"),
     "own - other": ("own", "other"),
 }
-
-
-#: What is followed during training.
+#: Values that are followed during training.
 COURSE = {
     "accuracy": "accuracy",
     "similarity": "similarity at lag 1",
-    "final": "similarity to the trained net",
+    "final": "similarity to the trained network",
 }
-SETTLED = 0.9
+SETTLED = 0.9  # similarity from which a map counts as the final one
 
 
-def held_in(cell):
-    """Return the states in which a cell holds what it has seen."""
+def storing_state(cell):
+    """Return the state in which a cell stores what it has seen."""
     return "c" if cell == "LSTM" else "h"
 
 
 def followed(group, path, *, layer=-1):
-    """Return one of the figures that are followed, of every net that learned.
+    """Return one of the followed values, for every network that learned.
 
     Parameters
     ----------
     group : list of dict
-        Nets of one cell.
+        Records of networks of one cell type.
     path : None or tuple
         Value of `FOLLOWED`.
     layer : int, default=-1
-        Of which layer.
+        Number of the layer.
 
     Returns
     -------
@@ -52,7 +51,7 @@ def followed(group, path, *, layer=-1):
     """
     if path is None or not group:
         return np.array([net["accuracy"] for net in group if net["learned"]], dtype=float)
-    place = {"state": held_in(group[0]["cell"]), "layer": layer}
+    place = {"state": storing_state(group[0]["cell"]), "layer": layer}
     if path == ("own", "other"):
         own, other = (figures(group, "knockouts", "short", s, COMBINED, **place) for s in path)
         return own - other
@@ -60,14 +59,15 @@ def followed(group, path, *, layer=-1):
 
 
 def beyond_section(nets):
-    """Return the short studies of what the paper left open."""
+    """Return the section on questions that the paper left open."""
     parts = [
         "## Beyond the paper\n\n"
-        "Memory task; one thing is varied at a time. *own - other* with nodes held for one step, "
-        f"ranked by `{COMBINED}`; the other columns as above, all for the last layer: "
-        "hidden states, and of LSTMs memory cells. Means over nets that learned, with 95 % "
-        "intervals; rho is Spearman's correlation with what is varied, over nets, and p is not "
-        "adjusted.\n"
+        "All networks here learn the memory task, and one option is varied at a time. *own - "
+        f"other* is measured with nodes ranked by `{COMBINED}` and clamped for one time step. The "
+        "other columns are defined above. All values are of the last layer: of hidden states, and "
+        "of memory cells in LSTMs. The tables show means over networks that learned, with 95 % "
+        "confidence intervals. rho is Spearman's correlation, over networks, with the option that "
+        "is varied; p is not adjusted for multiple tests.\n"
     ]
     for name, question in BEYOND.items():
         parts.append(_varied(nets, name, question))
@@ -77,7 +77,7 @@ def beyond_section(nets):
 
 
 def _varied(nets, name, question):
-    """Return what becomes of the figures followed if one thing is varied."""
+    """Return how the followed values change if one option is varied."""
     rows, sentences = [], []
     for cell in CELLS:
         groups = [nets.group("memory", cell, level) for level in question.levels.values()]
@@ -89,7 +89,7 @@ def _varied(nets, name, question):
             rows.append([cell, label, f"{learned} of {len(group)}", *means])
         trends = {name: _trend(columns) for name, columns in found.items()}
         sentences.append(f"{cell}: {_trend_of(trends)}.")
-    head = ["net", question.varies, "learned", *FOLLOWED]
+    head = ["network", question.varies, "learned", *FOLLOWED]
     return (
         f"### {question.varies.capitalize()}\n\n{' '.join(sentences)}\n\n"
         f"{markdown(head, rows)}\n\n![{question.varies}]({name}.png)\n"
@@ -97,13 +97,13 @@ def _varied(nets, name, question):
 
 
 def _trend(columns):
-    """Return how figures go with the number of the level, of one array of nets per level."""
+    """Return the trend of values with the number of the level, given one array per level."""
     levels = np.repeat(np.arange(len(columns)), [len(column) for column in columns])
     return trend(levels, np.concatenate(columns))
 
 
 def _trend_of(trends):
-    """Say which of some trends {name: (rho, p)} there are."""
+    """Return a sentence about the clear trends among {name: (rho, p)}."""
     said = [
         f"{name} {'rises' if rho > 0 else 'falls'} (rho {rho:.2f}, p {pvalue(p)})"
         for name, (rho, p) in trends.items()
@@ -113,7 +113,7 @@ def _trend_of(trends):
 
 
 def by_layer(nets, cell, figure):
-    """Return a figure of every layer of the deepest nets, one array of nets per layer.
+    """Return a followed value in every layer of the deepest networks, one array per layer.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def by_layer(nets, cell, figure):
 
 
 def _layers_part(nets):
-    """Return the layers of stacked nets, one by one."""
+    """Return the part about the single layers of stacked networks."""
     names = [name for name in FOLLOWED if name != "accuracy"]
     rows, sentences = [], []
     for cell in CELLS:
@@ -144,14 +144,15 @@ def _layers_part(nets):
         trends = {name: _trend(by_layer(nets, cell, name)) for name in names}
         sentences.append(f"{cell}, from the input to the output: {_trend_of(trends)}.")
     return (
-        "### Layers of stacked nets\n\nEvery layer: hidden states, and of LSTMs memory cells. "
-        f"{' '.join(sentences)}\n\n{markdown(['net', 'layers', 'layer', *names], rows)}\n\n"
-        "![layers one by one](layers.png)\n"
+        "### Layers of stacked networks\n\nThe values of every layer: of hidden states, and of "
+        "memory cells in LSTMs. "
+        f"{' '.join(sentences)}\n\n{markdown(['network', 'layers', 'layer', *names], rows)}\n\n"
+        "![values by layer](layers.png)\n"
     )
 
 
 def course(nets, cell, figure):
-    """Return a figure over training: the epochs, and one array of nets per epoch.
+    """Return the epochs of training, and a followed value, one array of networks per epoch.
 
     Parameters
     ----------
@@ -169,7 +170,7 @@ def course(nets, cell, figure):
 
 
 def _course_part(nets):
-    """Return how relays form during training."""
+    """Return the part about how relays form during training."""
     rows, sentences = [], []
     for cell in CELLS:
         for name, words in COURSE.items():
@@ -181,20 +182,21 @@ def _course_part(nets):
         }
         there = next(i for i, value in enumerate(means["final"]) if value > SETTLED)
         sentences.append(
-            f"{cell}: by epoch {epochs[there]} maps are like those of the trained net (above "
-            f"{SETTLED}), at accuracy {number(means['accuracy'][there])}."
+            f"{cell}: by epoch {epochs[there]} the similarity to the maps of the trained network "
+            f"is above {SETTLED}, at accuracy {number(means['accuracy'][there])}."
         )
-    head = ["net", "epoch", *map(str, epochs)]
+    head = ["network", "epoch", *map(str, epochs)]
     return (
-        "### Training\n\nRelay maps at epochs of training (`RelayHistory`): accuracy, similarity "
-        "of maps one time step apart, and similarity to the map of the trained net at the same "
-        f"step; means over nets. {' '.join(sentences)}\n\n{markdown(head, rows)}\n\n"
+        "### Training\n\nRelay maps were computed during training (`RelayHistory`). The table "
+        "shows the accuracy, the similarity of maps one time step apart, and the similarity to the "
+        "map of the trained network at the same time step, as means over networks. "
+        f"{' '.join(sentences)}\n\n{markdown(head, rows)}\n\n"
         "![training](training.png)\n"
     )
 
 
 def own_of_lstm(nets, task, state):
-    """Return what nets lose of the own concept with states held for a moment.
+    """Return the own losses of LSTMs with states clamped for a short window.
 
     Parameters
     ----------
@@ -211,25 +213,26 @@ def own_of_lstm(nets, task, state):
 
 
 def _cells_part(nets):
-    """Return what memory cells of LSTMs are worth beside their outputs."""
+    """Return the part that compares memory cells and hidden states of LSTMs."""
     rows, more = [], 0
     for task in TASKS:
         states, cells = (own_of_lstm(nets, task, state) for state in ("h", "c"))
-        gap = mean_over_nets(cells - states)
+        gap = mean_over_nets(cells - states, test=True)
         more += gap.mean > 0 and gap.pvalue < ALPHA
         means = [interval(mean_over_nets(values), 3) for values in (states, cells)]
         rows.append([task, *means, interval(gap, 3), pvalue(gap.pvalue)])
     head = ["task", "own, hidden states", "own, memory cells", "cells - states", "p"]
     return (
-        "### Memory cells of the LSTM\n\nBits lost of the own concept with a quarter of the nodes "
-        f"held for a moment, ranked by `{COMBINED}`. Memory cells cost more than hidden states on "
-        f"{more} of {len(TASKS)} tasks (p < {ALPHA}, not adjusted).\n\n{markdown(head, rows)}\n\n"
+        "### Memory cells of the LSTM\n\nThe table shows the bits lost of the own concept if a "
+        f"quarter of the nodes, ranked by `{COMBINED}`, is clamped for a short window. Clamping "
+        f"memory cells costs more than clamping hidden states on {more} of {len(TASKS)} tasks "
+        f"(p < {ALPHA}, not adjusted).\n\n{markdown(head, rows)}\n\n"
         "![memory cells](memory_cells.png)\n"
     )
 
 
 def specificity(nets, task, ranking, window):
-    """Return own less other losses of the nets of all cells, where they hold what they have seen.
+    """Return own minus other losses of all networks, in the state that stores what they have seen.
 
     Parameters
     ----------
@@ -242,7 +245,7 @@ def specificity(nets, task, ranking, window):
     """
     parts = []
     for cell in CELLS:
-        group, state = nets.group(task, cell), held_in(cell)
+        group, state = nets.group(task, cell), storing_state(cell)
         own, other = (
             figures(group, "knockouts", window, side, ranking, state=state)
             for side in ("own", "other")
@@ -252,21 +255,22 @@ def specificity(nets, task, ranking, window):
 
 
 def _rankings_part(nets):
-    """Return how specific the published search is beside ours, and with knockouts."""
+    """Return the part that compares the specificity of three rankings."""
     tasks = [task for task in TASKS if task != TWO_CLASSES]
     rows, wins = [], 0
     for window, words in WINDOWS.items():
         for task in tasks:
             values = [specificity(nets, task, ranking, window) for ranking in RANKINGS]
-            ahead = mean_over_nets(values[-1] - values[0])
+            ahead = mean_over_nets(values[-1] - values[0], test=True)
             wins += ahead.mean > 0 and ahead.pvalue < ALPHA
             means = [interval(mean_over_nets(value), 3) for value in values]
             rows.append([words, task, *means, interval(ahead, 3), pvalue(ahead.pvalue)])
-    head = ["held", "task", *(f"`{ranking}`" for ranking in RANKINGS), "last - first", "p"]
+    head = ["clamped", "task", *(f"`{ranking}`" for ranking in RANKINGS), "last - first", "p"]
     return (
-        "### Rankings\n\nOwn less other losses by how nodes are ranked (`compare_rankings`), nets "
-        "of all cells together; hidden states, and of LSTMs memory cells. Relay information times "
-        f"single knockouts is ahead of the published search in {wins} of {len(rows)} rows "
-        f"(p < {ALPHA}, not adjusted). Rankings that know nothing of relays are put beside these "
-        f"in [Rankings](../rankings.md).\n\n{markdown(head, rows)}\n\n![rankings](rankings.png)\n"
+        "### Rankings\n\nThe table shows own minus other losses by how nodes are ranked "
+        "(`compare_rankings`), over networks of all cell types; of hidden states, and of memory "
+        "cells in LSTMs. Relay information times the effect of single knockouts is ahead of the "
+        f"published search in {wins} of {len(rows)} rows (p < {ALPHA}, not adjusted). "
+        "[Rankings](../rankings.md) compares them with rankings that do not use relay "
+        f"information.\n\n{markdown(head, rows)}\n\n![rankings](rankings.png)\n"
     )

@@ -1,4 +1,4 @@
-"""The figures of the page of findings, all from the file of results."""
+"""The figures of the page of findings, drawn from the stored results only."""
 
 import numpy as np
 
@@ -26,19 +26,19 @@ COLORS = {"RNN": "#d55e00", "GRU": "#0072b2", "LSTM": "#009e73"}
 
 def _canvas(n_rows, n_columns, width=3.2, height=2.8, **options):
     """Return a figure and its axes."""
-    from matplotlib.figure import Figure  # no window is wanted, so no pyplot
+    from matplotlib.figure import Figure  # pyplot could open a window
 
     figure = Figure(figsize=(width * n_columns, height * n_rows), layout="constrained")
     return figure, figure.subplots(n_rows, n_columns, squeeze=False, **options)
 
 
 def over_nets(columns):
-    """Return means over nets, and the ends of their intervals, of one array of nets per point."""
+    """Return means over networks and the ends of their intervals, given one array per point."""
     return np.transpose([mean_over_nets(column)[:3] for column in columns])
 
 
 def _draw_points(ax, x, columns, label, color, **options):
-    """Draw means over nets with their intervals, of one array of nets per point."""
+    """Draw means over networks with their intervals, given one array per point."""
     mean, low, high = over_nets(columns)
     ends = np.nan_to_num([mean - low, high - mean])
     look = {"color": color, "marker": "o", "markersize": 4, "capsize": 2, **options}
@@ -46,7 +46,7 @@ def _draw_points(ax, x, columns, label, color, **options):
 
 
 def _draw_by_task(ax, tasks, series, colors):
-    """Draw means over nets of each task, {label: one array of nets per task} side by side."""
+    """Draw means over networks for each task, side by side, of {label: one array per task}."""
     for i, (label, columns) in enumerate(series.items()):
         x = np.arange(len(tasks)) + 0.12 * (i - (len(series) - 1) / 2)
         _draw_points(ax, x, columns, label, colors[i], linestyle="none")
@@ -55,14 +55,14 @@ def _draw_by_task(ax, tasks, series, colors):
 
 
 def _legend(figure, title=None):
-    """Put the names of the first axes beside all of them."""
+    """Draw the legend of the first axes beside all axes."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
     if handles:
         figure.legend(handles, labels, loc="outside right center", title=title, frameon=False)
 
 
 def draw_drift(nets):
-    """Return similarity by lag, above, and stability by lag, below."""
+    """Return the figure of similarity by lag (top row) and stability by lag (bottom row)."""
     figure, axes = _canvas(2, len(TASKS), sharey="row")
     paths = {"similarity": (DEFAULT_METHOD, "similarity"), "stability": ("stability",)}
     for column, task in enumerate(TASKS):
@@ -86,7 +86,7 @@ def draw_drift(nets):
 
 
 def draw_maps(nets):
-    """Return the relay maps of one net of each cell, a row per concept."""
+    """Return the figure of relay maps of one network per cell type, with a row per concept."""
     groups = {cell: nets.group("memory", cell)[0] for cell in CELLS}
     maps = {cell: np.array(net["map"], float) for cell, net in groups.items()}
     figure, axes = _canvas(3, len(maps), height=2.4)
@@ -95,19 +95,19 @@ def draw_maps(nets):
             highest = max(relay_map[concept].max(), 1e-3)
             RelayMapDisplay(relay_map[concept]).plot(ax=ax, vmax=highest)
             ax.set_title(f"{cell}, seed {groups[cell]['seed']}, bit {concept + 1}")
-            ax.set_xlabel("step of the delay")
+            ax.set_xlabel("time step of the delay")
     return figure
 
 
 def draw_set_size(nets):
-    """Return own, other and random losses by the size of the sets."""
+    """Return the figure of own, other and random losses by number of clamped nodes."""
     figure, axes = _canvas(len(WINDOWS), len(CELLS), sharey=True, sharex=True)
     for column, cell in enumerate(CELLS):
         group = [net for net in nets.group("memory", cell) if "knockouts_by" in net]
         group = [net["knockouts_by"] for net in group if net["learned"]]
         for row, (window, words) in enumerate(WINDOWS.items()):
             ax = axes[row, column]
-            ax.set_title(f"{cell}, held {words}")
+            ax.set_title(f"{cell}, {words}")
             if not group:
                 continue
             by_size = [net[window]["by set size"] for net in group]
@@ -119,7 +119,7 @@ def draw_set_size(nets):
             ax.set_xscale("log", base=2)
             ax.set_xticks(list(map(int, sizes)), sizes)
     for ax in axes[-1]:
-        ax.set_xlabel("nodes held")
+        ax.set_xlabel("clamped nodes")
     for ax in axes[:, 0]:
         ax.set_ylabel("I(A;B) lost (bits)")
     _legend(figure)
@@ -131,7 +131,7 @@ def _loss(part, side):
 
 
 def draw_states(nets):
-    """Return mean trajectories of the classes in one net of each cell."""
+    """Return the figure of the mean trajectories of the classes, in one network per cell type."""
     figure, axes = _canvas(1, len(CELLS), width=4.4, height=4.0)
     for ax, cell in zip(axes[0], CELLS, strict=True):
         net = nets.group("memory", cell)[0]
@@ -151,7 +151,7 @@ def draw_states(nets):
 
 
 def draw_question(nets, question):
-    """Return the figures followed, by what is varied."""
+    """Return the figure of the followed values against the option that is varied."""
     figure, axes = _canvas(1, len(FOLLOWED), width=2.8)
     for ax, (column, path) in zip(axes[0], FOLLOWED.items(), strict=True):
         for cell in CELLS:
@@ -167,7 +167,7 @@ def draw_question(nets, question):
 
 
 def draw_layers(nets):
-    """Return what is followed, layer by layer of the deepest nets."""
+    """Return the figure of the followed values by layer, in the deepest networks."""
     names = [name for name in FOLLOWED if name != "accuracy"]
     figure, axes = _canvas(1, len(names), width=2.8)
     for ax, name in zip(axes[0], names, strict=True):
@@ -182,20 +182,20 @@ def draw_layers(nets):
 
 
 def draw_training(nets):
-    """Return how relays form during training."""
+    """Return the figure of how relays form during training."""
     figure, axes = _canvas(1, len(COURSE), sharey=True)
     for ax, (name, title) in zip(axes[0], COURSE.items(), strict=True):
         for cell in CELLS:
             epochs, columns = course(nets, cell, name)
             _draw_points(ax, epochs, columns, cell, COLORS[cell])
         ax.set_title(title)
-        ax.set_xlabel("epochs trained")
+        ax.set_xlabel("epoch")
     _legend(figure)
     return figure
 
 
 def draw_memory_cells(nets):
-    """Return what is lost with hidden states and with memory cells held for a moment."""
+    """Return the figure of losses with hidden states and with memory cells clamped."""
     figure, axes = _canvas(1, 1, width=8.5)
     names = {"h": "hidden states", "c": "memory cells"}
     series = {
@@ -208,7 +208,7 @@ def draw_memory_cells(nets):
 
 
 def draw_rankings(nets):
-    """Return how specific the rankings are, one after the other."""
+    """Return the figure of the specificity of three rankings."""
     figure, axes = _canvas(1, len(WINDOWS), width=7.0, sharey=True)
     tasks = [task for task in TASKS if task != TWO_CLASSES]
     for ax, (window, words) in zip(axes[0], WINDOWS.items(), strict=True):
@@ -217,18 +217,23 @@ def draw_rankings(nets):
             for ranking in RANKINGS
         }
         _draw_by_task(ax, tasks, series, ("0.6", "#cc79a7", "#56b4e9"))
-        ax.set_title(f"held {words}")
+        ax.set_title(f"clamped {words}")
     axes[0, 0].set_ylabel("own - other (bits)")
     _legend(figure)
     return figure
 
 
 def all_figures(nets):
-    """Yield (name of the file, figure) for the page.
+    """Yield the name of the file and the figure, for every figure of the page.
 
     Parameters
     ----------
     nets : Nets
+
+    Yields
+    ------
+    name : str
+    figure : matplotlib Figure
     """
     yield "drift.png", draw_drift(nets)
     yield "maps.png", draw_maps(nets)

@@ -1,4 +1,4 @@
-"""What is measured of one net: it is trained, its relays are found, and they are knocked out."""
+"""Measurements on one network: it is trained, its relays are found, and they are knocked out."""
 
 import time
 
@@ -27,9 +27,9 @@ PUBLISHED = "shrink"  # the search of the paper
 METHODS = (DEFAULT_METHOD, PUBLISHED)
 COMBINED = f"{DEFAULT_METHOD} * knockout"
 RANKINGS = (PUBLISHED, DEFAULT_METHOD, COMBINED)
-LEARNED = 0.5  # of the way from the largest class to no error
+LEARNED = 0.5  # fraction of the way from the frequency of the largest class to perfect accuracy
 SET_SIZES = (1, 2, 4, 8, 16)
-DISCRETISATIONS = {
+DISCRETIZATIONS = {
     "two states, at the median": {},
     "four states, at quartiles": {"n_states": 4},
     "two states, by k-means": {"strategy": "kmeans"},
@@ -39,20 +39,21 @@ SILENT_STEPS = 300
 
 
 def measure(experiment, *, quick=False, in_depth=False):
-    """Train the net of an experiment and measure it.
+    """Train the network of an experiment and measure it.
 
     Parameters
     ----------
     experiment : Experiment
     quick : bool, default=False
-        Little data, short training.
+        Whether to use little data and short training.
     in_depth : bool, default=False
-        Also follow the relays through training, and ask what the losses depend on.
+        Whether to also follow the relays through training, and to measure what the losses depend
+        on.
 
     Returns
     -------
     dict
-        Arrays, numbers and dicts of them.
+        Measured values: numbers, arrays, and dicts of these.
     """
     start = time.perf_counter()
     seed = experiment.seed
@@ -71,7 +72,8 @@ def measure(experiment, *, quick=False, in_depth=False):
     states = ("h", "c") if experiment.cell == "LSTM" else ("h",)
     places = [(layer, state) for layer in range(net.module_.num_layers) for state in states]
     measured = {
-        f"{state}{layer}": _at(net, data, seed, layer=layer, state=state) for layer, state in places
+        f"{state}{layer}": _measure_layer(net, data, seed, layer=layer, state=state)
+        for layer, state in places
     }
     maps = {place: figures.pop("map") for place, figures in measured.items()}
     record = {
@@ -84,13 +86,13 @@ def measure(experiment, *, quick=False, in_depth=False):
     if in_depth:
         record["map"] = maps["h0"]
         record["history"] = _history(net)
-        record["knockouts_by"] = _depends(net, data, seed)
+        record["knockouts_by"] = _losses_by_setting(net, data, seed)
         record["path"] = _mean_path(net, data)
     return record | {"seconds": time.perf_counter() - start}
 
 
-def _at(net, data, seed, **place):
-    """Measure the states of one layer."""
+def _measure_layer(net, data, seed, **place):
+    """Return what is measured on the states of one layer."""
     options = {"concepts": data.concepts, "random_state": seed, **place}
     maps = {
         method: _relay_map(net, *data.find, data.window, method=method, **options)
@@ -121,7 +123,7 @@ def _at(net, data, seed, **place):
 
 
 def _drift(net, data, maps, options):
-    """Return drift by both methods, and free of the errors of estimation."""
+    """Return drift by both methods, and drift corrected for errors of estimation."""
     X, y = data.find
     X_a, X_b, y_a, y_b = train_test_split(
         X, y, test_size=0.5, stratify=y, random_state=options["random_state"]
@@ -145,14 +147,14 @@ def _relay_map(net, X, y, timepoints, **options):
 
 
 def _rankings(data, maps, effect):
-    """Return scores at the time steps at which windows begin, by ranking."""
+    """Return the scores of every ranking at the time steps at which windows begin."""
     at = np.searchsorted(data.window, data.starts)
     scores = {method: relays[:, at] for method, relays in maps.items()}
     return scores | {COMBINED: combine_rankings(scores[DEFAULT_METHOD], effect[:, at])}
 
 
 def _knocked_out(net, data, width, rankings, *, n_relays=0.25, **options):
-    """Return own, other and random losses of relay sets, in bits, by ranking."""
+    """Return own, other and random losses of the relay sets of every ranking, in bits."""
     result = compare_rankings(
         net,
         *data.measure,
@@ -161,7 +163,7 @@ def _knocked_out(net, data, width, rankings, *, n_relays=0.25, **options):
         timepoints=data.starts,
         width=width,
         n_relays=n_relays,
-        n_resamples=2,  # intervals are over nets
+        n_resamples=2,  # confidence intervals are computed over networks
         **options,
     )
     return {
@@ -173,7 +175,7 @@ def _knocked_out(net, data, width, rankings, *, n_relays=0.25, **options):
 
 
 def _agreement(relays, causal):
-    """Return the rank correlation of two maps over nodes and steps, mean over concepts."""
+    """Return the rank correlation of two maps over nodes and time steps, averaged over concepts."""
     values = [
         spearmanr(a.ravel(), b.ravel())[0] if np.ptp(a) > 0 and np.ptp(b) > 0 else np.nan
         for a, b in zip(relays, causal, strict=True)
@@ -182,7 +184,7 @@ def _agreement(relays, causal):
 
 
 def _states(net, data, *, layer, state):
-    """Return how states move and cluster in the window, and where they go in the end."""
+    """Return how states move and cluster in the window, and where they end without input."""
     X, y = data.find
     first, last = data.window[[0, -1]]
     hidden = net.hidden_states(X, layer=layer, state=state)
@@ -204,7 +206,7 @@ def _states(net, data, *, layer, state):
 
 
 def _history(net):
-    """Return accuracy, similarity over time and likeness to the last map, epoch by epoch."""
+    """Return accuracy, similarity over time, and similarity to the last map, epoch by epoch."""
     relays = dict(net.callbacks_)["relays"]
     final = relays.maps_[-1]
     return {
@@ -215,13 +217,13 @@ def _history(net):
     }
 
 
-def _depends(net, data, seed):
-    """Return losses by how many nodes are knocked out, for how long, and how relays are found."""
+def _losses_by_setting(net, data, seed):
+    """Return losses by number of nodes, length of the window, and discretization."""
     options = {"concepts": data.concepts, "random_state": seed}
     windows = {"short": data.width, "long": None}
     found = {
         name: _relay_map(net, *data.find, data.starts, **how, **options)
-        for name, how in DISCRETISATIONS.items()
+        for name, how in DISCRETIZATIONS.items()
     }
     standard = {DEFAULT_METHOD: found[next(iter(found))]}
     return {
@@ -237,7 +239,7 @@ def _depends(net, data, seed):
 
 
 def _mean_path(net, data):
-    """Return the mean trajectory of every class along the principal components."""
+    """Return the mean trajectory of every class in the first principal components."""
     X, y = data.find
     result = trajectory_pca(net.hidden_states(X), y, n_components=3)
     ratio = result.explained_variance_ratio

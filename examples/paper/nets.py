@@ -1,4 +1,4 @@
-"""Results of nets, read from the file: which nets, and which of their figures."""
+"""Access to the stored results: which networks there are, and what was measured of them."""
 
 import numpy as np
 
@@ -8,12 +8,12 @@ from .plan import Experiment
 
 
 class Nets:
-    """All nets of a run.
+    """All networks of a run.
 
     Parameters
     ----------
     results : dict
-        What ``results.json`` holds.
+        Content of ``results.json``.
     """
 
     def __init__(self, results):
@@ -25,17 +25,18 @@ class Nets:
         self.cells = list(CELLS)
 
     def group(self, task, cell, level=({}, {})):
-        """Return the nets that differ in their seeds only.
+        """Return the networks that differ in their seeds only.
 
         Parameters
         ----------
         task, cell : str
         level : (dict, dict)
-            Options of the task and of the net.
+            Options of the task and of the classifier.
 
         Returns
         -------
         list of dict
+            One record per network.
         """
         options = tuple(tuple(part.items()) for part in level)
         return [
@@ -46,25 +47,25 @@ class Nets:
 
 
 def figures(group, *path, state="h", layer=-1, learned=True):
-    """Return one figure of every net.
+    """Return one measured value of every network.
 
     Parameters
     ----------
     group : list of dict
-        Nets.
+        Records of networks.
     *path : str or int
-        Where the figure is, from the place on.
+        Keys that lead to the value in the record of a layer.
     state : {"h", "c"}, default="h"
         Hidden states or memory cells.
     layer : int, default=-1
-        Of which layer; negative ones count from the last.
+        Number of the layer; negative numbers count from the last layer.
     learned : bool, default=True
-        Leave out nets that did not learn.
+        Whether to leave out networks that did not learn their task.
 
     Returns
     -------
     ndarray of shape (n_nets, ...)
-        NaN where it is not known.
+        NaN where the value is unknown.
     """
     nets = [net for net in group if net["learned"] or not learned]
     values = [_walk(_place(net, state, layer), path) for net in nets]

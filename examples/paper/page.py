@@ -1,5 +1,6 @@
-"""The page of findings: tables and sentences, all from the file of results."""
+"""The page of findings: tables and sentences, written from the stored results only."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,11 @@ DRIFT = {
 STATES = {"RNN": ("RNN", "h"), "GRU": ("GRU", "h"), "LSTM": ("LSTM", "h"), "LSTM, c": ("LSTM", "c")}
 
 
-# ---------------------------------------------------------------- nets
+# ---------------------------------------------------------------- networks
 
 
 def _nets_section(nets):
-    """Return what was trained, and how many nets learned it."""
+    """Return the section on what was trained, and how many networks learned it."""
     rows = []
     for task in TASKS:
         for cell in CELLS:
@@ -44,20 +45,22 @@ def _nets_section(nets):
                     f"{learned} of {len(group)}",
                 ]
             )
-    head = ["task", "net", "largest class", "accuracy: mean [least, most]", "learned"]
+    head = ["task", "network", "largest class", "accuracy: mean [min, max]", "learned"]
     return (
-        "## Nets\n\n"
-        f"Learned: more than {LEARNED:.0%} of the way from the share of the largest class to no "
-        "error, on data the net was not trained on. Nets that did not learn are counted here and "
-        f"left out below.\n\n{markdown(head, rows)}\n"
+        "## Networks\n\n"
+        "A network has *learned* its task if its accuracy, on data that were not used for "
+        f"training, is more than {LEARNED:.0%} of the way from the frequency of the largest class "
+        f"to 1. Networks that did not learn are counted here and left out below.\n\n"
+        f"{markdown(head, rows)}\n"
     )
 
 
 # ---------------------------------------------------------------- drift
 
 
+@cache  # the summary and the section of the claim use them
 def _drift_claims(nets):
-    """Return how far gated nets are above plain ones: {(measure, task, cell): Estimate}."""
+    """Return how far gated networks are above plain ones: {(measure, task, cell): Estimate}."""
     return adjusted(
         {
             (measure, task, cell): difference(
@@ -71,7 +74,7 @@ def _drift_claims(nets):
 
 
 def _drift_section(nets):
-    """Return the first claim: plain nets drift, gated ones do not."""
+    """Return the section on the first claim: plain networks drift, gated ones do not."""
     rows = []
     for task in TASKS:
         for name, (cell, state) in STATES.items():
@@ -83,8 +86,8 @@ def _drift_section(nets):
 
             def residence(*path, group=group, state=state):
                 rates = 1 / figures(group, "drift", *path, state=state)
-                left = np.nanmean(rates) if np.isfinite(rates).any() else np.nan
-                return "never" if left == 0 else number(1 / left, 1)
+                rate = np.nanmean(rates) if np.isfinite(rates).any() else np.nan
+                return "never" if rate == 0 else number(1 / rate, 1)
 
             rows.append(
                 [
@@ -99,7 +102,7 @@ def _drift_section(nets):
                 ]
             )
     head = ["task", "states", *DRIFT, "stability, longest lag", "ceiling", "chance"]
-    head += ["residence", "nodes"]
+    head += ["residence", "effective number of nodes"]
     claims = _drift_claims(nets)
     tests = [
         [
@@ -115,18 +118,20 @@ def _drift_section(nets):
     ]
     return (
         "## 1. Do relays drift in plain RNNs, and stay in GRU and LSTM?\n\n"
-        "Cosine similarity of relay maps one time step apart, mean over steps and concepts: by the "
-        f"published search (`{PUBLISHED}`) and by the default method (`{DEFAULT_METHOD}`). "
-        "*Stability* is free of errors of estimation: maps of two halves of the instances are "
-        "compared, 0 is relays at random nodes, 1 relays that stay; at lag 1, and at the longest "
-        "lag in the window. *Ceiling*: similarity of the two halves at the same step. *Chance*: "
-        "of relays at random nodes. *Residence*: time steps for which a node stays among the "
-        "strongest quarter. *Nodes*: effective number that share the relay information. *LSTM, c* "
-        "are memory cells, all else hidden states. Means over nets with 95 % intervals.\n\n"
-        f"{markdown(head, rows)}\n\n"
-        "How far gated nets are above plain ones, with the share of pairs of nets in which the "
-        "gated one is above (0.5 is no difference), and p by Mann and Whitney, adjusted for all "
-        f"tests of this table.\n\n"
+        "*Similarity* is the cosine similarity of relay maps one time step apart, averaged over "
+        f"time steps and concepts, for maps computed by the published search (`{PUBLISHED}`) and "
+        f"by the default method (`{DEFAULT_METHOD}`). *Stability* is corrected for errors of "
+        "estimation by comparing maps from two halves of the instances: 0 means relays at random "
+        "nodes, 1 means relays that stay. It is given at lag 1 and at the longest lag in the "
+        "window. *Ceiling* is the similarity of the two halves at the same time step, and *chance* "
+        "the similarity of relays at random nodes. *Residence* is the number of time steps for "
+        "which a node stays among the strongest quarter. The *effective number of nodes* is the "
+        "number of nodes among which the relay information is distributed. *LSTM, c* are memory "
+        "cells, all other rows hidden states. The table shows means over networks with "
+        f"95 % confidence intervals.\n\n{markdown(head, rows)}\n\n"
+        "The next table shows how far gated networks are above plain ones. *Above* is the fraction "
+        "of pairs of networks in which the gated one is above the plain one (0.5 is no "
+        "difference); p is of the Mann-Whitney test, adjusted for all tests in this table.\n\n"
         f"{markdown(['measure', 'task', '', 'difference', 'above', 'p', 'claim'], tests)}\n\n"
         "![similarity by lag](drift.png)\n\n![relay maps](maps.png)\n"
     )
@@ -136,7 +141,7 @@ def _drift_section(nets):
 
 
 def _specific(nets, task, cell, state, ranking, window, minus):
-    """Return own losses less others, over nets that learned.
+    """Return own minus other losses, over networks that learned.
 
     Parameters
     ----------
@@ -151,11 +156,13 @@ def _specific(nets, task, cell, state, ranking, window, minus):
     group = nets.group(task, cell)
     own = figures(group, "knockouts", window, "own", ranking, state=state)
     path = ("random",) if minus == "random" else ("other", ranking)
-    return mean_over_nets(own - figures(group, "knockouts", window, *path, state=state))
+    reference = figures(group, "knockouts", window, *path, state=state)
+    return mean_over_nets(own - reference, test=True)
 
 
+@cache
 def _knockout_claims(nets, window, minus):
-    """Return {(task, states, ranking): Estimate} for one window, p adjusted."""
+    """Return {(task, states, ranking): Estimate} for one window, with adjusted p-values."""
     return adjusted(
         {
             (task, name, ranking): _specific(nets, task, cell, state, ranking, window, minus)
@@ -167,15 +174,16 @@ def _knockout_claims(nets, window, minus):
 
 
 def _knockout_section(nets):
-    """Return the second claim: knockouts of the relays of a concept cost that concept."""
+    """Return the section on the second claim: knockouts of relays cost their own concept."""
     parts = [
         "## 2. Are knockouts of relays specific to their concept?\n\n"
-        "A quarter of the nodes, those that a ranking puts first for a concept at a time step, are "
-        "held at their mean from that step to the end of the series, or for a moment "
-        f"({', '.join(f'{task} {width}' for task, width in WIDTHS.items())} steps). Bits of I(A;B) "
-        "lost of the concept they are for (*own*), of the other concepts (*other*; with two "
-        "classes there is no other), and with random nodes. p by Wilcoxon's signed-rank test over "
-        "nets, adjusted for all tests of the same difference and window.\n"
+        "The quarter of the nodes that a ranking puts first for a concept at a time step is "
+        "clamped to its mean (mean ablation), from that time step until the end of the series, or "
+        f"for a short window ({', '.join(f'{task} {width}' for task, width in WIDTHS.items())} "
+        "time steps). The tables show the bits of I(A;B) lost for the concept of the ranking "
+        "(*own*), for the other concepts (*other*; with two classes there is no other concept), "
+        "and with random nodes (*random*). p is of Wilcoxon's signed-rank test over networks, "
+        "adjusted for all tests of the same difference and window.\n"
     ]
     for window, words in WINDOWS.items():
         against = {minus: _knockout_claims(nets, window, minus) for minus in ("other", "random")}
@@ -208,31 +216,32 @@ def _knockout_section(nets):
             )
         head = ["task", "states", "ranking", "own / other / random"]
         head += ["own - other", "p", "claim", "own - random", "p", "claim"]
-        parts.append(f"### Held {words}\n\n{markdown(head, rows)}\n")
-    return "\n".join(parts) + "\n" + _depends_section(nets)
+        parts.append(f"### Clamped {words}\n\n{markdown(head, rows)}\n")
+    return "\n".join(parts) + "\n" + _settings_section(nets)
 
 
-def _depends_section(nets):
-    """Return what the losses depend on: window, size of the sets, discretization."""
+def _settings_section(nets):
+    """Return the part on what the losses depend on: window, number of nodes, discretization."""
     rows = []
     for cell in CELLS:
         group = [net for net in nets.group("memory", cell) if "knockouts_by" in net]
         group = [net["knockouts_by"] for net in group if net["learned"]]
         for window, words in WINDOWS.items():
             for what, key in (("by set size", None), ("by discretization", "all")):
-                for name, gain in _gains(group, window, what, key):
+                for name, gain in _gains_by_setting(group, window, what, key):
                     rows.append([cell, words, name, interval(gain, 3)])
-    head = ["net", "held", "", "own - other"]
+    head = ["network", "clamped", "sets or states", "own - other"]
     return (
         "### What it depends on\n\n"
-        f"Memory task, hidden states, relays by `{DEFAULT_METHOD}`: sets of other sizes, and "
-        "states cut in other ways (a quarter of the nodes).\n\n"
+        f"This table is for the memory task, hidden states, and relays found by "
+        f"`{DEFAULT_METHOD}`. It shows sets of other sizes, and other discretizations of the "
+        "states with a quarter of the nodes clamped.\n\n"
         f"{markdown(head, rows)}\n\n![losses by set size](set_size.png)\n"
     )
 
 
-def _gains(group, window, what, key):
-    """Yield (name, own less other over nets)."""
+def _gains_by_setting(group, window, what, key):
+    """Yield (name, own minus other losses over networks)."""
     if not group:
         return
     parts = [net[window][what] for net in group]
@@ -255,7 +264,7 @@ def _gains(group, window, what, key):
 
 
 def _agreement_section(nets):
-    """Return the third claim: where there is relay information, a knockout costs."""
+    """Return the section on the third claim: a knockout costs where there is relay information."""
     rows = []
     columns = {
         f"`{method}`, {WINDOWS[window]}, {what}": f"{method}, {window}, {what}"
@@ -272,11 +281,12 @@ def _agreement_section(nets):
             ]
             rows.append([task if name == "RNN" else "", name, *map(interval, estimates)])
     return (
-        "## 3. Does relay information tell what a knockout costs?\n\n"
-        "Spearman's correlation, over all nodes and time steps, of the relay map with what holding "
-        "the single node at its mean from that step on costs: the mean change of the log-odds "
-        "(*effect*) or the bits of I(A;B) lost (*loss*). Mean over concepts, then over nets with "
-        f"95 % intervals.\n\n{markdown(['task', 'states', *columns], rows)}\n"
+        "## 3. Does relay information predict the cost of a knockout?\n\n"
+        "The table shows Spearman's correlation, over all nodes and time steps, of the relay map "
+        "with the cost of clamping the single node to its mean from that time step on. The cost is "
+        "the mean change of the log-odds (*effect*) or the bits of I(A;B) lost (*loss*). Values "
+        "are means over concepts, then over networks, with 95 % confidence intervals.\n\n"
+        f"{markdown(['task', 'states', *columns], rows)}\n"
     )
 
 
@@ -284,7 +294,7 @@ _SILENT = ("end_points", "class_kept", "at_rest", "in_cycle")
 
 
 def _states_section(nets):
-    """Return how trajectories move and cluster."""
+    """Return the section on how trajectories move and cluster."""
     rows = []
     names = ("speed", "contraction", "separation", "silhouette", "dimension")
     for task in TASKS:
@@ -304,15 +314,16 @@ def _states_section(nets):
     head = ["task", "states", *names, *(figure.replace("_", " ") for figure in _SILENT)]
     return (
         "## State space\n\n"
-        "At the last time step of the window, the end of the delay in the first two tasks. "
-        "*speed*: mean distance from the state one step before, in units of the spread of states; "
-        "*contraction*: spread within classes over what it was at the first step; *separation*: "
-        "share of the variance between classes; *silhouette* of the classes; *dimension*: "
-        f"participation ratio of the variances. Then, after a silence of {SILENT_STEPS} steps: "
-        "*end points* the states are at, how well these keep the class (*class kept*: homogeneity, "
-        "0 to 1), and the shares of series *at rest* and *in cycle*, back where they were one or "
-        "more steps before.\n\n"
-        f"{markdown(head, rows)}\n\n![trajectories](states.png)\n"
+        "The first columns describe the last time step of the window, which is the end of the "
+        "delay in the first two tasks. *Speed* is the mean distance from the state one time step "
+        "before, in units of the spread of states. *Contraction* is the spread within classes "
+        "divided by its value at the first time step. *Separation* is the fraction of the variance "
+        "between classes, *silhouette* is that of the classes, and *dimension* is the "
+        f"participation ratio of the variances. The last columns describe the states after "
+        f"{SILENT_STEPS} time steps without input: the number of different *end points*, how well "
+        "these separate the classes (*class kept*: homogeneity, 0 to 1), and the fractions of "
+        "series *at rest* and *in cycle*, which are back at an earlier state after one time "
+        f"step, or after more.\n\n{markdown(head, rows)}\n\n![trajectories](states.png)\n"
     )
 
 
@@ -320,7 +331,7 @@ def _states_section(nets):
 
 
 def _summary_section(nets):
-    """Return the claims of the paper and what became of them, task by task."""
+    """Return the section with the verdict on every claim of the paper, task by task."""
     drift = _drift_claims(nets)
     rows = [
         [
@@ -346,9 +357,11 @@ def _summary_section(nets):
                     ]
                 )
     return (
-        "## The claims of the paper\n\n*holds*: as expected, p < .05 after adjustment. *reversed*: "
-        "the opposite, p < .05. *open*: neither. For knockouts first with nodes held to the end, "
-        f"then for a moment.\n\n{markdown(['claim', 'by', *TASKS], rows)}\n"
+        "## The claims of the paper\n\nA claim *holds* if the result is as expected with p < .05 "
+        "after adjustment for multiple tests. It is *reversed* if the opposite is significant, "
+        "and *open* otherwise. For knockouts there are two verdicts: the first with nodes clamped "
+        "until the end, the second with nodes clamped for a short window.\n\n"
+        f"{markdown(['claim', 'by', *TASKS], rows)}\n"
     )
 
 
@@ -358,7 +371,7 @@ def findings_page(results):
     Parameters
     ----------
     results : dict
-        What ``results.json`` holds.
+        Content of ``results.json``.
 
     Returns
     -------
@@ -366,16 +379,17 @@ def findings_page(results):
     """
     nets, settings = Nets(results), results["settings"]
     versions = ", ".join(f"{name} {release}" for name, release in results["versions"].items())
-    warning = "**Made with --quick: it shows that it runs, not what is true.**\n\n"
+    warning = "**Made with --quick: everything runs, but the results mean nothing.**\n\n"
     head = (
         "# Findings\n\n"
         f"{warning if settings['quick'] else ''}"
-        "Made by `make reproduce` (`relayestimators reproduce`) from `results.json`, which it "
-        f"wrote: {len(results['nets'])} nets, seeds 0 to {settings['seeds'] - 1} for the claims "
-        "of Hintze, Najam and Schossau (arXiv:2510.01271), 0 to "
-        f"{settings['seeds beyond'] - 1} beyond them; data, training and analysis all depend "
-        "on the seed, and on the processor: another kind rounds sums in another order, so that the "
-        f"nets trained there are others. {versions}.\n"
+        "This page is written by `make reproduce` (`python -m paper`) from the results that it "
+        f"stores in `results.json`. They are of {len(results['nets'])} networks, trained with "
+        f"seeds 0 to {settings['seeds'] - 1} for the claims of Hintze, Najam and Schossau "
+        f"(arXiv:2510.01271), and with seeds 0 to {settings['seeds beyond'] - 1} for the steps "
+        "beyond them. Data, training and analysis depend on the seed. They also depend on the "
+        "processor: rounding differs between CPUs, so networks and digits will too. Versions: "
+        f"{versions}.\n"
     )
     sections = [
         _summary_section,
@@ -395,14 +409,14 @@ def write_findings(results, folder):
     Parameters
     ----------
     results : dict
-        From :func:`reproduce`, or read from ``results.json``.
+        Result of :func:`reproduce`, or content of ``results.json``.
     folder : path
-        Where to write.
+        Folder to write to.
 
     Returns
     -------
     list of Path
-        The files: the page, and the figures.
+        The files written: the page, and the figures.
     """
     folder, nets = Path(folder), Nets(results)
     pages = [folder / "findings.md"]

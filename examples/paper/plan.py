@@ -1,4 +1,4 @@
-"""What is trained: tasks, nets and seeds, and which nets a question compares."""
+"""The networks that are trained: tasks, cell types and seeds, and the comparisons between them."""
 
 from functools import partial
 from typing import NamedTuple
@@ -11,13 +11,13 @@ from relayestimators.classifiers import CELLS
 from relayestimators.datasets import load_panel, make_block_task, make_memory_task
 
 HIDDEN_SIZE = 32
-#: How long nodes are held, and how many time steps a moment is.
-WINDOWS = {"long": "to the end", "short": "for a moment"}
+#: For how long nodes are clamped; `WIDTHS` has the time steps of the short window.
+WINDOWS = {"long": "until the end", "short": "for a short window"}
 WIDTHS = {"memory": 1, "block": 1, "ItalyPowerDemand": 2, "BasicMotions": 10, "JapaneseVowels": 2}
 
 
 class Experiment(NamedTuple):
-    """One net: what it learns, what it is, and its seed.
+    """One network: its task, its cell type and its seed.
 
     Parameters
     ----------
@@ -26,9 +26,9 @@ class Experiment(NamedTuple):
     cell : str
         Key of `CELLS`.
     seed : int
-        Of data, training and all that is drawn in the analysis.
+        Seed of the data, the training and everything that is drawn in the analysis.
     task_options, net_options : tuple of (name, value)
-        What differs from the standard.
+        Options of the task and of the classifier that differ from the standard.
     """
 
     task: str
@@ -39,20 +39,20 @@ class Experiment(NamedTuple):
 
     @property
     def name(self):
-        """Return a name to file it under."""
+        """Return the name under which its results are stored."""
         options = [f"{name}={value}" for name, value in self.task_options + self.net_options]
         return "-".join([self.task, self.cell, *options, f"seed={self.seed}"])
 
 
 class Question(NamedTuple):
-    """Nets that differ in one thing.
+    """Networks that differ in one option.
 
     Parameters
     ----------
     varies : str
-        What it is.
+        What is varied, in words.
     levels : dict of str to (dict, dict)
-        Options of the task and of the net, beside the standard.
+        Options of the task and of the classifier that differ from the standard.
     tasks : tuple of str
         Keys of `TASKS`.
     """
@@ -62,7 +62,7 @@ class Question(NamedTuple):
     tasks: tuple = ("memory",)
 
     def experiments(self, seeds):
-        """Return the nets of all cells, tasks and levels: {(level, task, cell): [Experiment]}."""
+        """Return the networks by level, task and cell type: {(level, task, cell): [Experiment]}."""
         return {
             (level, task, cell): [
                 Experiment(task, cell, seed, *(tuple(part.items()) for part in options))
@@ -86,7 +86,7 @@ def _task(name, values, standard):
 
 
 def memory(seed, *, quick=False, noise=0.4):
-    """Return data of the memory task: three bits, to be held for eight steps."""
+    """Return data of the memory task: three bits, to be remembered for eight time steps."""
     sizes = (400, 200, 200) if quick else (2000, 1000, 2000)
     task = make_memory_task(sum(sizes), noise=noise, random_state=seed)
     return _split(task, sizes, _training(quick), window=np.arange(*task.delay))
@@ -99,7 +99,7 @@ def _training(quick):
 
 
 def _split(task, sizes, training, *, window):
-    """Cut a task into what is trained on, what relays are found on, and what is measured on."""
+    """Split a task into parts for training, for finding relays, and for measuring."""
     ends = np.cumsum((0, *sizes))
     parts = [slice(*pair) for pair in zip(ends[:-1], ends[1:], strict=True)]
     train, find, measure = ((task.data[part], task.target[part]) for part in parts)
@@ -117,10 +117,10 @@ def _split(task, sizes, training, *, window):
 
 
 def shipped(seed, *, quick=False, name, starts, halved=True):
-    """Return a set that comes with sktime, in its official split.
+    """Return a dataset that comes with sktime, in its official split.
 
-    Relays are found on one half of the test part, knockouts measured on the other. Where the
-    test part is too small for that, relays are found on the training part.
+    Relays are found on one half of the test part, and knockouts are measured on the other half. If
+    the test part is too small for that, relays are found on the training part.
     """
     X_train, y_train, X_test, y_test = load_panel(name)
     train, find, measure = (X_train, y_train), (X_train, y_train), (X_test, y_test)
@@ -143,7 +143,7 @@ def shipped(seed, *, quick=False, name, starts, halved=True):
 
 
 def block(seed, *, quick=False):
-    """Return data of the block task: size and direction of a block, to be held for eight steps."""
+    """Return data of the block task: size and direction, to be remembered for eight time steps."""
     sizes = (400, 200, 200) if quick else (2000, 1000, 2000)
     task = make_block_task(sum(sizes), delay=8, random_state=seed)
     return _split(task, sizes, _training(quick), window=np.arange(*task.delay))
@@ -158,14 +158,16 @@ TASKS = {
     ),
     "JapaneseVowels": partial(shipped, name="JapaneseVowels", starts=(3, 5, 7, 9, 11)),
 }
-TWO_CLASSES = "ItalyPowerDemand"  # where there is no other concept
+TWO_CLASSES = "ItalyPowerDemand"  # there is no other concept
 PAPER = Question("", {"": ({}, {})}, tuple(TASKS))
 BEYOND = {
-    "noise": Question("noise of the input", _task("noise", (0.2, 0.4, 0.6, 0.8), 0.4)),
+    "noise": Question("input noise", _task("noise", (0.2, 0.4, 0.6, 0.8), 0.4)),
     "dropout": Question(
         "dropout before the readout", _net("module__dropout", (0.0, 0.2, 0.5), 0.0)
     ),
     "size": Question("hidden nodes", _net("module__hidden_size", (8, 16, 32, 64), HIDDEN_SIZE)),
     "depth": Question("layers", _net("module__num_layers", (1, 2, 3), 1)),
-    "direction": Question("bidirectional", _net("module__bidirectional", (False, True), False)),
+    "direction": Question(
+        "bidirectional layers", _net("module__bidirectional", (False, True), False)
+    ),
 }

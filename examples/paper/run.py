@@ -1,4 +1,4 @@
-"""All nets of the reproduction: run once, kept, gathered in one file."""
+"""Runs all networks of the reproduction, stores their results, and gathers them in one file."""
 
 import json
 import platform
@@ -23,50 +23,51 @@ _QUICK = 2, 1  # seeds
 
 
 def reproduce(folder, *, n_seeds=10, n_seeds_beyond=5, quick=False, n_jobs=None, verbose=0):
-    """Train and measure all nets of the reproduction, and write one file of results.
+    """Train and measure all networks of the reproduction, and write one file of results.
 
-    A net that has been measured is kept in the folder ``nets``, and not run again: a run that was
-    stopped goes on where it was.
+    The results of every network are stored in the folder ``nets``, and a network that has results
+    is not run again. A run that was stopped can therefore be continued.
 
     Parameters
     ----------
     folder : path
-        Where to write; made if it is not there.
+        Folder to write to; it is created if it does not exist.
     n_seeds : int, default=10
-        Nets of each cell on each task of the paper.
+        Number of networks per cell type and task of the paper.
     n_seeds_beyond : int, default=5
-        Nets of each cell and level of what goes beyond the paper.
+        Number of networks per cell type and level of each step beyond the paper.
     quick : bool, default=False
-        Two seeds and one, little data, short training: to see that it runs, not what it finds.
-    n_jobs : int, optional
-        Joblib workers, one net each.
+        Use two seeds and one seed, little data and short training. This checks that everything
+        runs; the results mean nothing.
+    n_jobs : int or None, default=None
+        Number of joblib workers. Every worker runs one network at a time.
     verbose : int, default=0
-        Show a progress bar.
+        If nonzero, show a progress bar.
 
     Returns
     -------
     dict
-        What ``results.json`` holds: "settings", "versions", and "nets", a list with one dict per
-        net.
+        Content of ``results.json``: "settings", "versions", "seconds", and "nets", a list with one
+        dict per network.
     """
     check_integer(n_seeds, name="n_seeds", low=1)
     check_integer(n_seeds_beyond, name="n_seeds_beyond", low=1, high=n_seeds)
     if quick:
         n_seeds, n_seeds_beyond = _QUICK
     folder, start = Path(folder), time.perf_counter()
-    kept = folder / "nets"
-    kept.mkdir(parents=True, exist_ok=True)
+    stored = folder / "nets"
+    stored.mkdir(parents=True, exist_ok=True)
     versions = {"processor": processor(), "python": platform.python_version()}
     versions |= {name: version(name) for name in _PACKAGES}
     jobs = {
-        _file(kept, experiment, quick, in_depth, versions): (experiment, in_depth)
+        _path_of(stored, experiment, quick, in_depth, versions): (experiment, in_depth)
         for experiment, in_depth in _experiments(n_seeds, n_seeds_beyond).items()
     }
     missing = [path for path in jobs if not path.exists()]
-    # the longest first, so that no worker is left alone with one at the end
+    # The longest tasks come first, so that all workers finish at about the same time.
     missing.sort(key=lambda path: _expected_length(*jobs[path]), reverse=True)
     done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-        delayed(_keep)(path, *jobs[path], quick) for path in missing
+        delayed(_measure_and_store)(path, *jobs[path], quick) for path in missing
     )
     bar = tqdm(total=len(jobs), initial=len(jobs) - len(missing), disable=not verbose, unit="net")
     for name in done:
@@ -84,7 +85,7 @@ def reproduce(folder, *, n_seeds=10, n_seeds_beyond=5, quick=False, n_jobs=None,
 
 
 def _experiments(n_seeds, n_seeds_beyond):
-    """Return every net once: {Experiment: whether in depth}."""
+    """Return every network once: {Experiment: whether it is measured in depth}."""
     groups = list(PAPER.experiments(range(n_seeds)).values())
     for question in BEYOND.values():
         groups += question.experiments(range(n_seeds_beyond)).values()
@@ -96,19 +97,20 @@ def _experiments(n_seeds, n_seeds_beyond):
 
 
 def _expected_length(experiment, in_depth):
+    """Return a sort key that orders networks by the expected time they take."""
     return in_depth, experiment.task == "BasicMotions", bool(experiment.net_options)
 
 
-def _file(folder, experiment, quick, in_depth, versions):
-    """Return where a net is kept; another version, processor or setting has another file."""
+def _path_of(folder, experiment, quick, in_depth, versions):
+    """Return the path of a network's results; it depends on settings, versions and processor."""
     fingerprint = json.dumps([experiment, quick, in_depth, versions])
     return folder / f"{experiment.name}-{zlib.crc32(fingerprint.encode()):08x}.json"
 
 
-def _keep(path, experiment, in_depth, quick):
-    """Measure a net and keep what came out."""
+def _measure_and_store(path, experiment, in_depth, quick):
+    """Measure a network, store the results, and return its name."""
     with one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # coverage is in the tables
+        warnings.simplefilter("ignore")  # the tables state the coverage
         record = measure(experiment, quick=quick, in_depth=in_depth)
     _write(path, experiment._asdict() | record)
     return experiment.name

@@ -1,4 +1,4 @@
-"""Comparisons over nets: means with intervals, differences with effect sizes and p-values."""
+"""Comparisons over networks: means and differences with intervals, effect sizes and p-values."""
 
 from typing import NamedTuple
 
@@ -16,20 +16,20 @@ ALPHA = 0.05
 
 
 class Estimate(NamedTuple):
-    """A mean, or a difference of means, over nets.
+    """A mean over networks, or a difference of two means.
 
     Parameters
     ----------
     mean : float
     low, high : float
-        Student's 95 % confidence interval; Welch's of a difference.
+        Student's 95 % confidence interval, or Welch's for a difference.
     pvalue : float
-        Two-sided: of Wilcoxon's signed-rank test against 0, or of Mann and Whitney's test.
+        Two-sided, of Wilcoxon's signed-rank test against 0, or of the Mann-Whitney test.
     effect : float
-        Share of the nets above 0; or of the pairs of nets in which the first is above the second
-        (the probability of superiority, ties count half).
+        Fraction of networks above 0, or fraction of pairs of networks in which the first is above
+        the second (the probability of superiority). Ties count half.
     n : int
-        Nets; the fewer of the two in a difference.
+        Number of networks; of the smaller group for a difference.
     """
 
     mean: float
@@ -40,17 +40,20 @@ class Estimate(NamedTuple):
     n: int
 
 
-def mean_over_nets(values):
-    """Return the mean over nets, tested against 0.
+def mean_over_nets(values, *, test=False):
+    """Return the mean over networks, with its confidence interval.
 
     Parameters
     ----------
     values : array-like of shape (n_nets,)
-        NaN is left out.
+        NaN values are left out.
+    test : bool, default=False
+        Whether to test the values against 0, which takes most of the time.
 
     Returns
     -------
     Estimate
+        The p-value is NaN without a test.
     """
     values = _known(values)
     if len(values) < 2:
@@ -60,18 +63,20 @@ def mean_over_nets(values):
         low = high = values[0]
     else:
         low, high = ttest_1samp(values, 0.0).confidence_interval(1 - ALPHA)
-    pvalue = wilcoxon(values).pvalue if values.any() else 1.0
+    pvalue = np.nan
+    if test:
+        pvalue = wilcoxon(values).pvalue if values.any() else 1.0
     above = np.mean((values > 0) + 0.5 * (values == 0))
     return Estimate(values.mean(), low, high, pvalue, above, len(values))
 
 
 def difference(first, second):
-    """Return how far the mean of some nets is above that of others.
+    """Return how far the mean of one group of networks is above that of another.
 
     Parameters
     ----------
     first, second : array-like of shape (n_nets,)
-        NaN is left out.
+        NaN values are left out.
 
     Returns
     -------
@@ -92,17 +97,17 @@ def difference(first, second):
 
 
 def trend(levels, values):
-    """Return Spearman's rank correlation of a figure with the level of what varies.
+    """Return Spearman's rank correlation of a measured value with the level of what is varied.
 
     Parameters
     ----------
     levels, values : array-like of shape (n_nets,)
-        NaN is left out.
+        NaN values are left out.
 
     Returns
     -------
     rho, pvalue : float
-        NaN if one of them does not vary.
+        NaN if levels or values do not vary.
     """
     levels, values = np.asarray(levels, dtype=float), np.asarray(values, dtype=float)
     known = ~np.isnan(values)
@@ -112,12 +117,12 @@ def trend(levels, values):
 
 
 def adjusted(estimates):
-    """Return estimates with p-values adjusted for their number (Benjamini and Hochberg).
+    """Return estimates with p-values adjusted for multiple tests (Benjamini and Hochberg).
 
     Parameters
     ----------
     estimates : dict of key to Estimate
-        Those that answer one question.
+        All estimates that answer one question.
 
     Returns
     -------
@@ -135,7 +140,7 @@ def adjusted(estimates):
 
 
 def verdict(estimate):
-    """Say whether what was expected to be above 0 is.
+    """Return whether an estimate that was expected to be above 0 is above 0.
 
     Parameters
     ----------

@@ -217,8 +217,6 @@ def group_clamps(clamps, hidden_size, max_copies):
 class ClampBatch(NamedTuple):
     """Clamps of many copies of one direction of a layer, one clamp per copy.
 
-    Both the steps in torch and the compiled ones read it as it is.
-
     Parameters
     ----------
     nodes : ndarray of shape (n_copies, n_clamped), int64

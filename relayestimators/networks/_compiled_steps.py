@@ -4,11 +4,11 @@ The product of the states with the recurrent weights is most of the work and is 
 compiled pass over its rows applies gates and clamps in place.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from numba import njit
+
+from ._vector_width import prefer_wide_vectors
 
 # Of fast math only the fusion of multiplication and addition is allowed: NaN must stay NaN, so
 # that a diverged network can be recognized.
@@ -27,27 +27,6 @@ _TANH_Q = tuple(map(_F, (1204722.62, 563314.375, 31417.4922, 406.461548)))
 _SIGMOID_LIMIT = _F(2) * _TANH_LIMIT
 _SIGMOID_P = tuple(_F(64 * p / 4**i) for i, p in enumerate(_TANH_P))
 _SIGMOID_Q = tuple(_F(256 * q / 4**i) for i, q in enumerate(_TANH_Q))
-
-
-class LayerArrays(NamedTuple):
-    """What the compiled passes read in every time step.
-
-    Parameters
-    ----------
-    projected : ndarray of shape (n_timepoints, n_copies or 1, n_instances, n_gates * hidden_size)
-        Projected input. The second axis is of length 1 if all copies have the same input.
-    bias : ndarray of shape (hidden_size,), float32
-        Bias that the reset gate of a GRU multiplies; empty for other layers.
-    alive : ndarray of shape (n_timepoints, n_instances), bool
-        Where a series has a time step; of shape (0, 0) if all have all.
-    scratch : ndarray of shape (hidden_size,), float32
-        Working memory of one row.
-    """
-
-    projected: np.ndarray
-    bias: np.ndarray
-    alive: np.ndarray
-    scratch: np.ndarray
 
 
 @_inline
@@ -139,72 +118,93 @@ def _clamp_rows(states, nodes, values, alive, t, first):
                 states[i, nodes[k]] = values[first + i if len(values) > 1 else 0, k]
 
 
-# A pass moves all copies that are running by one time step. `recurrent` is the product of the
-# states with the recurrent weights; h and c are the states, changed in place. All have the shape
-# (n_running, n_instances, ...). Rows are addressed by copy and instance, and windows and values are
-# looked up outside the loop over instances, because other ways were slower.
+# A pass moves all copies that are running by one time step.
+#
+# - recurrent, h, c: the product of the states with the recurrent weights, and the states, which are
+#   changed in place. All have the shape (n_running, n_instances, ...).
+# - layer: projected, of shape (n_timepoints, n_copies or 1, n_instances, ...), the projected input;
+#   bias, of shape (hidden_size,), which the reset gate of a GRU multiplies; alive, of shape
+#   (n_timepoints, n_instances), or (0, 0) if no series ends early; candidate, of shape
+#   (hidden_size,), working memory of one row.
+# - clamps: the fields of a ClampBatch.
+#
+# Plain tuples are unpacked here, because every call takes twice as long with named ones. Rows are
+# addressed by copy and instance, and windows and values are looked up outside the loop over
+# instances, because other ways were slower.
 
 
 @_kernel
 def _tanh_pass(t, recurrent, h, c, layer, clamps):
+    prefer_wide_vectors()
+    projected, bias, alive, candidate = layer
+    nodes, values, start, stop, on_memory = clamps
     for copy in range(len(h)):
-        source = copy if layer.projected.shape[1] > 1 else 0
+        source = copy if projected.shape[1] > 1 else 0
         for i in range(h.shape[1]):
-            if len(layer.alive) and not layer.alive[t, i]:
+            if len(alive) and not alive[t, i]:
                 continue
-            _move_tanh(h[copy, i], recurrent[copy, i], layer.projected[t, source, i])
-        if clamps.start[copy] <= t < clamps.stop[copy]:
-            values = clamps.values[copy, t if clamps.values.shape[1] > 1 else 0]
-            _clamp_rows(h[copy], clamps.nodes[copy], values, layer.alive, t, 0)
+            _move_tanh(h[copy, i], recurrent[copy, i], projected[t, source, i])
+        if start[copy] <= t < stop[copy]:
+            now = values[copy, t if values.shape[1] > 1 else 0]
+            _clamp_rows(h[copy], nodes[copy], now, alive, t, 0)
 
 
 @_kernel
 def _relu_pass(t, recurrent, h, c, layer, clamps):
+    prefer_wide_vectors()
+    projected, bias, alive, candidate = layer
+    nodes, values, start, stop, on_memory = clamps
     for copy in range(len(h)):
-        source = copy if layer.projected.shape[1] > 1 else 0
+        source = copy if projected.shape[1] > 1 else 0
         for i in range(h.shape[1]):
-            if len(layer.alive) and not layer.alive[t, i]:
+            if len(alive) and not alive[t, i]:
                 continue
-            _move_relu(h[copy, i], recurrent[copy, i], layer.projected[t, source, i])
-        if clamps.start[copy] <= t < clamps.stop[copy]:
-            values = clamps.values[copy, t if clamps.values.shape[1] > 1 else 0]
-            _clamp_rows(h[copy], clamps.nodes[copy], values, layer.alive, t, 0)
+            _move_relu(h[copy, i], recurrent[copy, i], projected[t, source, i])
+        if start[copy] <= t < stop[copy]:
+            now = values[copy, t if values.shape[1] > 1 else 0]
+            _clamp_rows(h[copy], nodes[copy], now, alive, t, 0)
 
 
 @_kernel
 def _gru_pass(t, recurrent, h, c, layer, clamps):
+    prefer_wide_vectors()
+    projected, bias, alive, candidate = layer
+    nodes, values, start, stop, on_memory = clamps
     for copy in range(len(h)):
-        source = copy if layer.projected.shape[1] > 1 else 0
+        source = copy if projected.shape[1] > 1 else 0
         for i in range(h.shape[1]):
-            if len(layer.alive) and not layer.alive[t, i]:
+            if len(alive) and not alive[t, i]:
                 continue
             _move_gru(
                 h[copy, i],
                 recurrent[copy, i],
-                layer.projected[t, source, i],
-                layer.bias,
-                layer.scratch,
+                projected[t, source, i],
+                bias,
+                candidate,
             )
-        if clamps.start[copy] <= t < clamps.stop[copy]:
-            values = clamps.values[copy, t if clamps.values.shape[1] > 1 else 0]
-            _clamp_rows(h[copy], clamps.nodes[copy], values, layer.alive, t, 0)
+        if start[copy] <= t < stop[copy]:
+            now = values[copy, t if values.shape[1] > 1 else 0]
+            _clamp_rows(h[copy], nodes[copy], now, alive, t, 0)
 
 
 @_kernel
 def _lstm_pass(t, recurrent, h, c, layer, clamps):
+    prefer_wide_vectors()
+    projected, bias, alive, candidate = layer
+    nodes, values, start, stop, on_memory = clamps
     for copy in range(len(h)):
-        source = copy if layer.projected.shape[1] > 1 else 0
-        inside = clamps.start[copy] <= t < clamps.stop[copy]
-        values = clamps.values[copy, t if clamps.values.shape[1] > 1 else 0]
+        source = copy if projected.shape[1] > 1 else 0
+        inside = start[copy] <= t < stop[copy]
+        now = values[copy, t if values.shape[1] > 1 else 0]
         for i in range(h.shape[1]):
-            if len(layer.alive) and not layer.alive[t, i]:
+            if len(alive) and not alive[t, i]:
                 continue
-            _move_memory(c[copy, i], recurrent[copy, i], layer.projected[t, source, i])
-            if inside and clamps.on_memory:
-                _clamp_rows(c[copy, i : i + 1], clamps.nodes[copy], values, layer.alive, t, i)
-            _show_memory(h[copy, i], c[copy, i], recurrent[copy, i], layer.projected[t, source, i])
-        if inside and not clamps.on_memory:
-            _clamp_rows(h[copy], clamps.nodes[copy], values, layer.alive, t, 0)
+            _move_memory(c[copy, i], recurrent[copy, i], projected[t, source, i])
+            if inside and on_memory:
+                _clamp_rows(c[copy, i : i + 1], nodes[copy], now, alive, t, i)
+            _show_memory(h[copy, i], c[copy, i], recurrent[copy, i], projected[t, source, i])
+        if inside and not on_memory:
+            _clamp_rows(h[copy], nodes[copy], now, alive, t, 0)
 
 
 #: The pass of each kind of layer: (time step, product, h, c, layer, clamps) -> None.
@@ -237,14 +237,14 @@ class CompiledSteps:
     """
 
     def __init__(self, kind, projected, weight, bias, clamps, *, n_instances, alive=None):
-        self._pass, self._weight, self._clamps = PASSES[kind], weight.detach(), clamps
+        self._pass, self._weight, self._clamps = PASSES[kind], weight.detach(), tuple(clamps)
         self._product = projected.new_empty(n_instances * len(clamps.nodes), len(weight))
         self._n_instances = n_instances
-        self._layer = LayerArrays(
-            projected=projected.unflatten(1, (-1, n_instances)).numpy(),
-            bias=np.empty(0, dtype=np.float32) if bias is None else bias.detach().numpy(),
-            alive=np.empty((0, 0), dtype=bool) if alive is None else alive.numpy(),
-            scratch=projected.new_empty(weight.shape[1]).numpy(),  # aligned, unlike numpy's
+        self._layer = (
+            projected.unflatten(1, (-1, n_instances)).numpy(),
+            np.empty(0, dtype=np.float32) if bias is None else bias.detach().numpy(),
+            np.empty((0, 0), dtype=bool) if alive is None else alive.numpy(),
+            projected.new_empty(weight.shape[1]).numpy(),  # aligned, unlike numpy's
         )
 
     def run(self, states, n_running, timepoints, at_rest=False):

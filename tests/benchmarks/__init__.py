@@ -1,1 +1,1 @@
-"""Benchmarks: truth, calibration, speed. ``make bench`` runs them and writes docs/benchmarks.md."""
+"""Benchmarks of truth, calibration and speed; ``make bench`` writes docs/benchmarks.md."""

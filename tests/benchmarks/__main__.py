@@ -1,6 +1,7 @@
 """Run all benchmarks, or some by name, print their tables, and write them to a file.
 
-Several run each in a process of its own: what one imports must not weigh on the next.
+If there are several, each one runs in its own process, so that the libraries that one imports do
+not influence the memory and time of the next.
 """
 
 import argparse
@@ -37,36 +38,39 @@ PARTS = {
     "training": training,
     "parallel": parallel,
 }
-APART = {"rankings": rankings, "accuracy": accuracy}  # take long, and have pages of their own
+SEPARATE_PAGES = {"rankings": rankings, "accuracy": accuracy}  # these take longest
 
 parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
 parser.add_argument(
-    "parts", nargs="*", choices=[*PARTS, *APART, []], help=f"by default {', '.join(PARTS)}"
+    "parts", nargs="*", choices=[*PARTS, *SEPARATE_PAGES, []], help=f"by default {', '.join(PARTS)}"
 )
-parser.add_argument("--quick", action="store_true", help="few seeds, to see that it runs")
+parser.add_argument(
+    "--quick", action="store_true", help="use few seeds, to check that everything runs"
+)
 parser.add_argument("--output", type=Path, help="file to write")
 options = parser.parse_args()
 
 
 def header(title, target):
-    """Return the beginning of a page."""
+    """Return the title of a page, and the versions it was made with."""
     packages = ("relayestimators", "numpy", "numba", "torch", "scikit-learn", "skorch", "sktime")
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     return (
-        f"# {title}\n\nMade by `make {target}`; read ratios, not seconds. Processor "
-        f"{processor()}; Python {platform.python_version()}, {versions}.\n"
+        f"# {title}\n\nThis page is written by `make {target}`. Compare ratios rather than "
+        f"seconds. Processor: {processor()}. Versions: Python {platform.python_version()}, "
+        f"{versions}.\n"
     )
 
 
 def run(name, quick):
-    """Return what a part finds, as text."""
+    """Return the result of a benchmark as text."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    return (PARTS | APART)[name].run(quick)
+    return (PARTS | SEPARATE_PAGES)[name].run(quick)
 
 
-def run_alone(name, quick):
-    """Return what a part finds in a new process."""
+def run_in_new_process(name, quick):
+    """Return the result of a benchmark that runs in a new process."""
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "part.md"
         command = [sys.executable, "-m", "benchmarks", name, "--output", page]
@@ -79,8 +83,8 @@ if len(names) == 1:
     found = [run(names[0], options.quick)]
     print(found[0], flush=True)
 else:
-    found = [run_alone(name, options.quick) for name in names]
-page = names[0] if len(names) == 1 and names[0] in APART else None
+    found = [run_in_new_process(name, options.quick) for name in names]
+page = names[0] if len(names) == 1 and names[0] in SEPARATE_PAGES else None
 title, target = (page.capitalize(), page) if page else ("Benchmarks", "bench")
 if options.output:
     options.output.write_text("\n".join([header(title, target), *found]))

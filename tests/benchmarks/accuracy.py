@@ -1,6 +1,7 @@
 """Accuracy and time to train beside sktime's torch classifiers; for `make accuracy`.
 
-Time is processor time of one process with one torch thread, so neighbors disturb it little.
+Time is the processor time of one process with one torch thread, so that other processes disturb it
+little.
 """
 
 import time
@@ -18,15 +19,15 @@ from .tables import markdown
 
 OURS = {"RNNClassifier": RNNClassifier, "GRUClassifier": GRUClassifier}
 OURS["LSTMClassifier"] = LSTMClassifier
-UNIT = "GRUClassifier"  # its time to train is 1
+UNIT = "GRUClassifier"  # times are multiples of its training time
 SETS = {
     "UnitTest": "",
     "ItalyPowerDemand": "",
     "BasicMotions": "",
     "JapaneseVowels": (
-        "The series are of unequal length. Ours take them as they are; sktime's torch classifiers "
-        "refuse them (tag `capability:unequal_length` is False), so sktime's rows are of series "
-        "padded with zeros to the longest of both parts."
+        "The series have unequal lengths. Our classifiers take them unchanged. sktime's torch "
+        "classifiers do not support them (the tag `capability:unequal_length` is False), so the "
+        "rows of sktime are for series padded with zeros to the longest series of both parts."
     ),
     "GunPoint": "",
     "ArrowHead": "",
@@ -86,26 +87,28 @@ THEIRS = {
 }
 EXPLAINED = (
     "## Beside sktime's torch classifiers\n\n"
-    "Official splits as `load_panel` returns them, no scaling, seeds {seeds}, one torch thread. "
-    "*Accuracy* on the test part: mean over seeds, and the least and greatest. *time*: processor "
-    f"time of `fit` as a multiple of that of our `{UNIT}` on the same set (median over seeds). "
-    "*The best constant* is the accuracy of always naming the commonest class of the test part; "
-    "a star marks what is not beyond it by two standard errors.\n\n"
-    "Ours have their defaults (32 nodes, 100 epochs, batches of 16). sktime's: "
+    "The official splits are used as `load_panel` returns them, without scaling, with seeds "
+    "{seeds} and one torch thread. *Accuracy* is on the test part: the mean over seeds, and the "
+    "range from the lowest to the highest. *Time* is the processor time of `fit` as a multiple of "
+    f"that of our `{UNIT}` on the same dataset (median over seeds). *The best constant* is the "
+    "accuracy of always predicting the most frequent class of the test part; a star marks "
+    "accuracies that do not exceed it by two standard errors.\n\n"
+    "Our classifiers use their defaults (32 nodes, 100 epochs, batches of 16). sktime's are: "
     "`SimpleRNNClassifierTorch()` (6 nodes, 100 epochs, batches of 1, RMSprop); "
     "`GRUClassifier(batch_first=True)` (4 layers of 256 nodes, 10 epochs, batches of 8; with its "
     "default `batch_first=False` the recurrence runs over the instances of a batch, sktime issue "
-    "9108); *our settings* are one layer of 32 nodes, tanh, 100 epochs, batches of 16, Adam with "
-    "rate 0.01, as ours, but sktime neither shuffles nor clips gradients; "
-    "`GRUFCNNClassifier(32, 1, batch_first=True)` (10 epochs) and `LSTMFCNClassifierTorch` (100 "
-    "epochs, batches of 16 instead of 2000 and 128) have a convolutional branch beside the "
-    "recurrent one, which is not theirs to analyze; `RocketClassifier` with MiniRocket features "
-    "is not recurrent at all and stands for what the set allows."
+    "9108). *Our settings* are one layer of 32 nodes, tanh, 100 epochs, batches of 16 and Adam "
+    "with learning rate 0.01, as in our classifiers, but sktime neither shuffles nor clips "
+    "gradients. `GRUFCNNClassifier(32, 1, batch_first=True)` (10 epochs) and "
+    "`LSTMFCNClassifierTorch` (100 epochs, batches of 16 instead of 2000 and 128) have a "
+    "convolutional branch beside the recurrent one, which relays cannot explain. "
+    "`RocketClassifier` with MiniRocket features is not recurrent; it shows what accuracy the "
+    "dataset allows."
 )
 
 
 class Result(NamedTuple):
-    """One fit: which, how accurate, how long."""
+    """The dataset, method, seed, accuracy and time of one fit."""
 
     dataset: str
     method: str
@@ -115,7 +118,7 @@ class Result(NamedTuple):
 
 
 def load(name, *, padded=False):
-    """Return the official split; if padded, with zeros to one length."""
+    """Return the official split; if `padded`, with zeros to a common length."""
     X_train, y_train, X_test, y_test = load_panel(name)
     if not padded:
         return X_train, y_train, X_test, y_test
@@ -128,7 +131,7 @@ def load(name, *, padded=False):
 
 
 def fit_one(name, method, seed, epochs=None):
-    """Train and test one classifier."""
+    """Return the accuracy and training time of one classifier."""
     warnings.simplefilter("ignore")
     ours = method in OURS
     X_train, y_train, X_test, y_test = load(name, padded=not ours)
@@ -136,7 +139,7 @@ def fit_one(name, method, seed, epochs=None):
     torch.set_num_threads(1)  # MiniRocket's parallel code resets it
     if method != "MiniRocket":
         n_epochs = "max_epochs" if ours else "num_epochs"
-        first.set_params(**{n_epochs: 1}).fit(X_train, y_train)  # what is lazy is loaded
+        first.set_params(**{n_epochs: 1}).fit(X_train, y_train)  # loads what is imported lazily
         net.set_params(**{} if epochs is None else {n_epochs: epochs})
     start = time.process_time()
     net.fit(X_train, y_train)
@@ -146,7 +149,7 @@ def fit_one(name, method, seed, epochs=None):
 
 
 def run(quick):
-    """Return the tables as text."""
+    """Return the benchmark as text."""
     sets, seeds = (["UnitTest"], [0]) if quick else (SETS, [0, 1, 2])
     jobs = [
         (name, method, seed)
@@ -167,7 +170,7 @@ def run(quick):
 
 
 def tables(results):
-    """Return what was found, one table per set."""
+    """Return one table per dataset."""
     parts = []
     for name in dict.fromkeys(result.dataset for result in results):
         parts.append(_table(name, [result for result in results if result.dataset == name]))
@@ -190,7 +193,9 @@ def _table(name, results):
         seconds = np.median([result.seconds for result in found])
         star = "" if mean > chance else " *"
         spread = f"{min(accuracies):.3f} to {max(accuracies):.3f}"
-        times = "" if np.isnan(seconds) else f"{seconds / unit:.2f}"  # it compiles first
+        times = (
+            "" if np.isnan(seconds) else f"{seconds / unit:.2f}"
+        )  # MiniRocket has none, as it compiles first
         rows.append([_named(method), f"{mean:.3f}{star}", spread, times])
     no_better = [
         method
@@ -198,16 +203,18 @@ def _table(name, results):
         if np.mean([r.accuracy for r in results if r.method == method]) <= chance
     ]
     shape = (
-        f"{len(y_train)} series to train and {len(y_test)} to test, {X_train.shape[1]} channels, "
-        f"{X_train.shape[2]} time steps, {len(np.unique(y_train))} classes."
+        f"{len(y_train)} series for training and {len(y_test)} for testing, {X_train.shape[1]} "
+        f"channel{'s' * (X_train.shape[1] > 1)}, {X_train.shape[2]} time steps, "
+        f"{len(np.unique(y_train))} classes."
     )
     notes = [shape, SETS.get(name, "")]
     if no_better:
         notes.append(
-            f"{_listed(no_better)} with defaults: no better than a constant, so no relays to find."
+            f"With defaults, {_listed(no_better)} {'is' if len(no_better) == 1 else 'are'} no "
+            "better than a constant, so there are no relays to find."
         )
     if name in SLOW:
-        notes.append("Not run: takes minutes per fit at this length.")
+        notes.append("Classifiers that take minutes per fit at this length were not run.")
     table = markdown(["classifier", "accuracy", "range", "time"], rows)
     return f"### {name}\n\n{' '.join(filter(None, notes))}\n\n{table}\n"
 
@@ -225,7 +232,7 @@ def _listed(names):
 
 
 def _left_out():
-    """Say what the sets that were left out would take."""
+    """Return the part on the datasets that are left out, with the time they would take."""
     rows = []
     for name in LONG:
         y_train, shape = load_panel(name)[1], load_panel(name)[0].shape
@@ -234,9 +241,16 @@ def _left_out():
             for method in (UNIT, "SimpleRNNClassifierTorch")
         ]
         rows.append([name, len(y_train), shape[2], *(f"{value:.0f}" for value in seconds)])
-    header = ["set", "series", "time steps", f"our `{UNIT}`", "sktime's `SimpleRNNClassifierTorch`"]
+    header = [
+        "dataset",
+        "series",
+        "time steps",
+        f"our `{UNIT}`",
+        "sktime's `SimpleRNNClassifierTorch`",
+    ]
     return (
-        "\n### Left out\n\nThe other sets that ship with sktime take too long: minutes of one "
-        "fit, 100 times that of one epoch on the training part.\n\n"
+        "\n### Left out\n\nThe other datasets that come with sktime take too long. The table shows "
+        "the minutes of one fit, computed as 100 times the time of one epoch on the training "
+        "part.\n\n"
         f"{markdown(header, rows)}\n"
     )

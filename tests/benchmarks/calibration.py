@@ -1,4 +1,4 @@
-"""Significance, number of relays and confidence intervals against what is true."""
+"""Significance, number of relays and confidence intervals, compared with the truth."""
 
 import numpy as np
 from tqdm import tqdm
@@ -28,7 +28,7 @@ def _map(problem, **options):
 
 
 def run(quick):
-    """Return the tables as text."""
+    """Return the benchmark as text."""
     n_trials = 10 if quick else 100
     rows = []
     for name, n, n_nodes in tqdm(CASES, desc="significance"):
@@ -62,7 +62,7 @@ def run(quick):
         "n",
         "nodes",
         "any false",
-        "share false",
+        "fraction false",
         "power",
         "relays",
         "auto is right",
@@ -70,18 +70,20 @@ def run(quick):
     ]
     first = markdown(header, rows)
     return (
-        "## Significance and the number of relays\n\nOne concept, one time step, 39 permutations "
-        f"of A and of B, {n_trials} trials with seeds from 3000 on. *any false*: share of trials "
-        "in which a node that is no relay is called significant at a false discovery rate of 5 %; "
-        "where there are no relays this is the false positive rate. *share false*: of all called "
-        "significant, what the rate promises to keep below 5 %. *power*: share of the true relays "
-        'called significant. *auto*: `n_relays="auto"`, before it is raised to 1.\n\n'
+        "## Significance and the number of relays\n\nEvery trial has one concept, one time step, "
+        f"and 39 permutations of A and of B; there are {n_trials} trials with seeds from 3000 on. "
+        "*Any false* is the fraction of trials in which a node that is not a relay is called "
+        "significant at a false discovery rate of 5 %; where there are no relays, this is the "
+        "false positive rate. *Fraction false* is the fraction of false discoveries among all "
+        "significant nodes, which the false discovery rate promises to keep below 5 %. *Power* is "
+        'the fraction of true relays called significant. *Auto* is `n_relays="auto"`, before it is '
+        "raised to at least 1.\n\n"
         f"{first}\n\n{_intervals(quick)}"
     )
 
 
 def _intervals(quick):
-    """How often a 95 % interval holds the score of very many instances."""
+    """Return how often a 95 % interval contains the score computed from very many instances."""
     n_trials = 5 if quick else 40
     rows = []
     for name in ("independent", "weak", "redundant", "hard"):
@@ -94,9 +96,10 @@ def _intervals(quick):
             low, high = few.confidence_interval[:, 0, 0, relays]
             inside.append((low <= truth) & (truth <= high))
         rows.append([name, f"{np.mean(inside):.2f}"])
-    table = markdown(["model", "share of 95 % intervals that hold the truth"], rows)
+    table = markdown(["model", "fraction of 95 % intervals that contain the truth"], rows)
     return (
-        "Confidence intervals of the scores of true relays, n=500, 16 nodes, 100 halves, "
-        f"{n_trials} trials with seeds from 4000 on; the truth is the score of 20000 instances of "
-        f"the same model, of which the 500 are a part.\n\n{table}\n"
+        "The next table is about confidence intervals for the scores of true relays, with n=500, "
+        f"16 nodes, 100 random halves, and {n_trials} trials with seeds from 4000 on. The truth is "
+        "the score of 20000 instances of the same model, which include the 500 instances.\n\n"
+        f"{table}\n"
     )

@@ -1,9 +1,10 @@
-"""Composite nets: a specialized block per bit, so that the relays of each bit are known.
+"""Composite networks: one specialized block per bit, so that the relays of each bit are known.
 
-Bit i is shown at time step i, then the net has to remember all bits for six steps. Every block is
-trained to report one bit; `compose_networks` puts blocks side by side. In *own* nets every block
-hears its own bit only; in *shared* nets all blocks hear all bits on one channel, so the other
-blocks know, and may hold for long, what they do not report: decoys in a trained net.
+Bit i is shown at time step i; then the network has to remember all bits for six time steps. Every
+block is trained to report one bit, and `compose_networks` puts the blocks side by side. In *own*
+networks every block receives its own bit only. In *shared* networks all blocks receive all bits on
+one channel, so that the other blocks know, and may remember for long, what they do not report. They
+are decoys in a trained network.
 """
 
 import numpy as np
@@ -35,19 +36,19 @@ CASES = [
 
 
 def task(rng, n, n_bits):
-    """Bits one after the other on channels of their own, and noise on all."""
+    """Return bits shown one after the other on separate channels, with noise on all channels."""
     values = rng.integers(0, 2, (n, n_bits))
     X = NOISE * rng.normal(size=(n, n_bits, n_bits + DELAY))
     X[:, range(n_bits), range(n_bits)] += 2 * values - 1
     return torch.as_tensor(X, dtype=torch.float32), values
 
 
-def _heard(X, layout, bit):
+def _input_of(X, layout, bit):
     return X[:, [bit]] if layout == "own" else X.sum(dim=1, keepdim=True) / X.shape[1] ** 0.5
 
 
 def train_block(layout, cell, n_bits, bit, size, seed, n_steps):
-    """Train one block to report one bit."""
+    """Return a block that is trained to report one bit."""
     rng = np.random.default_rng([seed, n_bits, bit, size])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**31)))
@@ -56,7 +57,7 @@ def train_block(layout, cell, n_bits, bit, size, seed, n_steps):
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
     for _ in range(n_steps):
         X, values = task(rng, 64, n_bits)
-        logits = block(_heard(X, layout, bit))
+        logits = block(_input_of(X, layout, bit))
         loss = torch.nn.functional.cross_entropy(logits, torch.as_tensor(values[:, bit]))
         optimizer.zero_grad()
         loss.backward()
@@ -67,12 +68,12 @@ def train_block(layout, cell, n_bits, bit, size, seed, n_steps):
 
 
 def precisions(layout, cell, n_bits, size, seed, n_steps):
-    """Precision of every method, per time step and pooled over time, and accuracy of the bits."""
+    """Return the precisions of all methods, by time step and pooled, and the accuracy of bits."""
     blocks = [train_block(layout, cell, n_bits, i, size, seed, n_steps) for i in range(n_bits)]
     channels = [[i] for i in range(n_bits)] if layout == "own" else None
     whole = compose_networks(blocks, channels=channels)
     X, values = task(np.random.default_rng([seed, 77]), 1000, n_bits)
-    X = X if layout == "own" else _heard(X, layout, None)
+    X = X if layout == "own" else _input_of(X, layout, None)
     with torch.no_grad():
         run = whole.unroll(X)
     combinations = np.array(list(np.ndindex(*(2,) * n_bits)))
@@ -91,13 +92,14 @@ def precisions(layout, cell, n_bits, size, seed, n_steps):
 
 
 def _explained(run, combinations, n_bits, size):
-    """How well the states of the own, and of the best other, block predict a bit's log-odds.
+    """Return how well the states of the own, and of the best other, block predict the log-odds.
 
-    Held-out R2 of kernel regression, right after the last bit and at the end; mean over bits.
+    The measure is the held-out R2 of kernel regression, right after the last bit and at the end,
+    averaged over bits.
     """
     hidden = run.hidden.double()[:, [n_bits - 1, -1]].numpy()
     output = run.output.double()
-    shares = np.empty((2, n_bits, n_bits))
+    explained = np.empty((2, n_bits, n_bits))
     for bit in range(n_bits):
         one = torch.as_tensor(combinations[:, bit] == 1)
         odds = (output[:, one].logsumexp(1) - output[:, ~one].logsumexp(1)).numpy()
@@ -106,10 +108,10 @@ def _explained(run, combinations, n_bits, size):
                 states = hidden[:, step, block * size : (block + 1) * size]
                 model = make_pipeline(StandardScaler(), KernelRidge(alpha=0.01, kernel="rbf"))
                 scores = cross_val_score(model, states, odds, cv=3, scoring="r2")
-                shares[step, bit, block] = scores.mean()
-    own = shares.diagonal(axis1=1, axis2=2).mean(axis=1)
-    shares[:, range(n_bits), range(n_bits)] = -np.inf
-    return np.column_stack([own, shares.max(axis=2).mean(axis=1)])
+                explained[step, bit, block] = scores.mean()
+    own = explained.diagonal(axis1=1, axis2=2).mean(axis=1)
+    explained[:, range(n_bits), range(n_bits)] = -np.inf
+    return np.column_stack([own, explained.max(axis=2).mean(axis=1)])
 
 
 def _hits(scores, truth):
@@ -117,11 +119,11 @@ def _hits(scores, truth):
 
 
 def run(quick):
-    """Return the tables as text."""
+    """Return the benchmark as text."""
     cases = [("own", 3, 8), ("shared", 3, 8)] if quick else CASES
     n_seeds, n_steps = (1, 100) if quick else (3, 500)
     rows, bounds = [], []
-    bar = tqdm(total=3 * n_seeds * len(cases), desc="composite nets")
+    bar = tqdm(total=3 * n_seeds * len(cases), desc="composite networks")
     for layout, n_bits, size in cases:
         table = {method: [f"{layout}, {n_bits} bits, {size} nodes"] for method in METHODS}
         for method in METHODS:
@@ -144,17 +146,18 @@ def run(quick):
             table[METHODS[0]][-1] += f" (bits {accuracy:.2f})"
         rows += table.values()
     bar.close()
-    first = markdown(["net", "method", "RNN", "GRU", "LSTM"], rows)
-    second = markdown(["net", "cell", "after the last bit", "at the end"], bounds)
+    first = markdown(["network", "method", "RNN", "GRU", "LSTM"], rows)
+    second = markdown(["network", "cell", "after the last bit", "at the end"], bounds)
     return (
-        "## Composite nets\n\nPrecision of the top H nodes for every bit, H the nodes of its "
-        "block; mean over the steps after the last bit (left), and of the map averaged over these "
-        "steps (right); 1000 instances the blocks have not seen, input noise "
-        f"{NOISE}, {n_seeds} seeds from 0 on. In brackets the accuracy of the bits.\n\n{first}\n\n"
-        "In *shared* nets every block hears every bit, and the same noise. As long as a block "
-        "remembers what it does not report, it is a decoy that knows the errors too. How well the "
-        "states of the own block, and of the best other block, predict the log-odds the net gives "
-        "to a bit (held-out R2 of kernel regression): where the second is as good as the first, "
-        "nothing that looks at A, B and the states can tell whose nodes are heard. A knockout "
-        f"can.\n\n{second}\n"
+        "## Composite networks\n\nThe table shows the precision of the top H nodes for every bit, "
+        "where H is the number of nodes of its block: the mean over the time steps after the last "
+        "bit (left), and the precision of the map averaged over these time steps (right). There "
+        f"are 1000 instances that the blocks have not seen, input noise {NOISE}, and {n_seeds} "
+        f"seeds from 0 on. The accuracy of the bits is in brackets.\n\n{first}\n\n"
+        "In *shared* networks every block receives every bit, and the same noise. As long as a "
+        "block remembers what it does not report, it is a decoy that knows the errors too. The "
+        "next table shows how well the states of the own block, and of the best other block, "
+        "predict the log-odds that the network gives to a bit (held-out R2 of kernel regression). "
+        "Where the second value is as high as the first, nothing computed from A, B and the states "
+        f"can tell which block drives the output. A knockout can.\n\n{second}\n"
     )

@@ -1,7 +1,8 @@
-"""Knockouts: how near the engine is to its limit, how far from other tools, and how exact.
+"""Speed of knockouts, compared with a lower limit and with other tools, and their errors.
 
-Every peer is a function of a network that returns ``knock_out(X, nodes)``, and that returns the
-logits with each of the nodes zeroed at every step, shape (n_nodes, n_instances, n_classes).
+Every peer is a function of a network that returns a function ``knock_out(X, nodes)``. The latter
+returns the logits with each of the nodes zeroed at every time step, with shape
+(n_nodes, n_instances, n_classes).
 """
 
 import copy
@@ -21,8 +22,8 @@ from .tables import markdown
 KINDS = ("RNN", "GRU", "LSTM")
 PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 N_CHANNELS, N_CLASSES = 3, 4
-LOT = 16  # nodes a repetition knocks out; the next takes the next ones
-SAMPLE = 2  # of these, what a peer is timed with
+LOT = 16  # number of nodes that one repetition knocks out
+SAMPLE = 2  # number of these nodes that a peer is timed with
 
 
 def _network(kind, hidden_size):
@@ -39,11 +40,11 @@ def _zeroed(nodes):
     return [Clamp([node], [0.0]) for node in nodes]
 
 
-# ---------------------------------------------------------------- the exact answer
+# ---------------------------------------------------------------- the exact result
 
 
 def _exact(network, X, node=None):
-    """Logits by the formulas in torch's documentation, in float64, with a node zeroed."""
+    """Return the logits by the formulas of torch's documentation in float64, with a node zeroed."""
     w = {name: getattr(network.recurrent, f"{name}_l0").double().numpy() for name in PARAMETERS}
     x = X.double().numpy()
     h = c = np.zeros((len(x), network.hidden_size))
@@ -73,7 +74,7 @@ def _sigmoid(v):
 
 
 class Loop(nn.Module):
-    """The weights of a network in torch's own cell, stepped through time."""
+    """A loop of torch's own cell over time, with the weights of a network."""
 
     def __init__(self, network):
         super().__init__()
@@ -192,7 +193,7 @@ def row_surgery(network):
 
 
 def captum_layer(model, layer, shape, is_pair=False):
-    """LayerFeatureAblation of every node of a layer: a mask groups what belongs to a node."""
+    """Return LayerFeatureAblation of every node of a layer; a mask groups the values of a node."""
     from captum.attr import LayerFeatureAblation
 
     ablation = LayerFeatureAblation(model, layer)
@@ -204,7 +205,7 @@ def captum_layer(model, layer, shape, is_pair=False):
             change = ablation.attribute(
                 X,
                 target=target,
-                # the memory cells of an LSTMCell are its second output: a group of their own
+                # The memory cells of an LSTMCell are its second output and form a separate group.
                 layer_mask=(mask, torch.full_like(mask, shape[-1])) if is_pair else mask,
             )
             change = change[0] if is_pair else change
@@ -246,7 +247,7 @@ def _cpu_seconds(function, *arguments):
 
 
 def _products(network, n, n_timepoints, n_knockouts):
-    """The recurrent products of some knockouts, and nothing else."""
+    """Compute the recurrent products of some knockouts, and nothing else."""
     weight = network.recurrent.weight_hh_l0.detach()
     h, out = torch.rand(n, network.hidden_size), torch.empty(n, len(weight))
     for _ in range(n_knockouts * n_timepoints):
@@ -258,7 +259,7 @@ def _sampled(knock_out, X, size, nodes):
 
 
 def _contenders(network, X, peers):
-    """Return {name: {variant: (function of nodes, how many knockouts that is)}}."""
+    """Return {name: {variant: (function of nodes, number of knockouts it does)}}."""
     n, _, n_timepoints = X.shape
     contenders = {
         "limit": {"": (lambda nodes: _products(network, n, n_timepoints, SAMPLE), SAMPLE)},
@@ -269,9 +270,10 @@ def _contenders(network, X, peers):
         for size in (n, n // 4):
             knock_out, n_runs = peer(network), SAMPLE
             if peer is captum_gate:
-                # One class; as many rows at a time in both variants. Besides the nodes it runs the
-                # nodes left over, as a group, and the intact net twice: each run is charged as
-                # (H + 1) / H of a knockout, because all H nodes need the intact net once.
+                # It runs one class, with as many rows at a time in both variants. Besides the nodes
+                # it runs the remaining nodes as a group, and the intact network twice. Each run is
+                # counted as (H + 1) / H of a knockout, because all H nodes together need one run of
+                # the intact network.
                 knock_out = partial(knock_out, targets=[0], per_eval=n // size)
                 n_runs = (SAMPLE + 3) * network.hidden_size / (network.hidden_size + 1)
             variants[size] = (partial(_sampled, knock_out, X, size), n_runs)
@@ -280,12 +282,12 @@ def _contenders(network, X, peers):
 
 
 def _times(kind, hidden_size, X, n_rounds, peers):
-    """CPU seconds per knockout, (n_repetitions,) each; of a peer, its better batch size."""
+    """Return CPU seconds per knockout in every repetition, with the better batch size of a peer."""
     network = _network(kind, hidden_size)
     contenders = _contenders(network, X, peers)
     for variants in contenders.values():
         for function, _ in variants.values():
-            function([0])  # compiles, imports, warms up
+            function([0])  # compiles and imports before times are taken
     seconds = {name: {key: [] for key in variants} for name, variants in contenders.items()}
     lots = [list(range(i, i + LOT)) for i in range(0, hidden_size, LOT)]
     for nodes in tqdm(lots * n_rounds, desc=f"{kind}, {hidden_size} nodes"):
@@ -299,7 +301,7 @@ def _times(kind, hidden_size, X, n_rounds, peers):
 
 
 def _ratio(times, name, base):
-    """Median of the ratios within a repetition, in which the machine is in one state."""
+    """Return the median of the ratios within repetitions, as the machine's load changes slowly."""
     return np.median(times[name] / times[base])
 
 
@@ -332,29 +334,30 @@ def _speed(quick):
         if size == small
     )
     return (
-        f"All single-node knockouts of n={n}, {n_timepoints} time steps, {N_CHANNELS} channels, "
-        "one thread, as a multiple of the limit: the CPU time of the recurrent products alone, "
-        "(n, H) x (H, gates H) by `torch.mm` for every step and knockout. The contenders "
-        f"alternate, every repetition takes the next {LOT} nodes: median of the ratios within a "
-        "repetition, in brackets the ratio of the minima.\n\n"
-        f"{markdown(['time, limit = 1', *header], rows)}\n\n"
-        f"We take at most {worst[small]:.2f} at {small} nodes (aim 1.7) and {worst[large]:.2f} at "
-        f"{large} (aim 1.5). The limit is the products and nothing else: no input, no activation. "
-        "What is beyond it is mostly gates, some 50 operations and two divisions per node and step "
-        "of a GRU, and a processor that multiplies matrices twice as fast does not do these twice "
-        "as fast. Less than 1 is no error: on processors of AMD large products of ours are "
-        "oneDNN's, which may be twice as fast there as the BLAS behind `torch.mm`.\n\n"
-        f"The same knockouts with other tools, in the same repetitions, {SAMPLE} nodes of every "
-        f"{LOT}; every peer with the batch size, {n} or {n // 4}, that suits it better:\n\n"
+        "The first table shows the time of all single-node knockouts "
+        f"of n={n} instances with {n_timepoints} time steps and {N_CHANNELS} channels, with one "
+        "thread. It is given as a multiple of the limit, which is the CPU time of the recurrent "
+        "products alone: (n, H) x (H, gates H) by `torch.mm` for every time step and knockout. The "
+        f"contenders alternate, and every repetition takes the next {LOT} nodes. The values are "
+        "the medians of the ratios within repetitions, with the ratio of the minima in "
+        f"brackets.\n\n{markdown(['time, limit = 1', *header], rows)}\n\n"
+        f"Our knockouts take at most {worst[small]:.2f} with {small} nodes (aim: 1.7) and "
+        f"{worst[large]:.2f} with {large} nodes (aim: 1.5). The limit has the products only, "
+        "without input and activation. The rest of the time is mostly spent on gates: about 50 "
+        "operations and two divisions per node and time step of a GRU. A processor that multiplies "
+        "matrices twice as fast does not compute these twice as fast.\n\n"
+        "The next table shows the same knockouts with other tools, in the same repetitions, with "
+        f"{SAMPLE} nodes of every {LOT}. Every peer uses the batch size, {n} or {n // 4}, that "
+        "suits it better.\n\n"
         f"{markdown(['time, ours = 1', *header], peers)}\n\n"
-        "The hook zeroes the node in what `nn.RNNCell`, `nn.GRUCell` or `nn.LSTMCell` returns, at "
-        "every step. The gate is an input of ones that the step loop multiplies the states by, as "
-        "captum ablates inputs; it is timed for one class, and the intact run is shared by all "
-        f"nodes (captum {version('captum')}). nnsight {version('nnsight')} edits `cell.output` "
-        "within a trace. Row surgery zeroes the weights and biases that make the node, runs the "
-        "fused module and puts them back; it can zero over the whole window, no less. "
-        f"The faster of hook and gate at {small} nodes, ours = 1: {faster} (aim for RNN and GRU: "
-        "2).\n"
+        "The hook zeroes the node in the output of `nn.RNNCell`, `nn.GRUCell` or `nn.LSTMCell` at "
+        "every time step. The gate is an input of ones by which the step loop multiplies the "
+        "states, because captum ablates inputs; it is timed for one class, and all nodes share the "
+        f"intact run (captum {version('captum')}). nnsight {version('nnsight')} edits "
+        "`cell.output` within a trace. Row surgery zeroes the weights and biases that produce the "
+        "node, runs the fused module and restores them; it can only zero a node at all time steps. "
+        f"The faster one of hook and gate with {small} nodes, as a multiple of our time, takes: "
+        f"{faster} (aim for RNN and GRU: 2).\n"
     )
 
 
@@ -372,21 +375,23 @@ def _errors(quick):
         rows[None].append(f"{effect.max():.3f} / {effect.mean():.3f}")
         for tool in tqdm(tools, desc=f"errors, {kind}"):
             error = np.abs(tool(network)(X, nodes).double().numpy() - exact).max(axis=(1, 2))
-            share = error.mean() / effect.mean()
+            relative = error.mean() / effect.mean()
             cell = f"{error.max():.1e} / {error.mean():.1e}"
-            if share > 1e-3:
-                cell = f"{error.max():.3f} / {error.mean():.3f}, **{100 * share:.0f} %**"
+            if relative > 1e-3:
+                cell = f"{error.max():.3f} / {error.mean():.3f}, **{100 * relative:.0f} %**"
             rows[tool].append(cell)
     return (
-        f"Errors against a step loop in float64 that zeroes the node in the recurrence, "
-        f"{len(nodes)} nodes, {X.shape[2]} time steps, n={len(X)}, random weights: largest "
-        "difference of a logit, the largest over nodes / the mean over nodes; a percentage where "
-        "the mean error is more than a thousandth of the mean effect.\n\n"
+        "The next table shows errors against a step loop in float64 that zeroes the node in the "
+        f"recurrence, for {len(nodes)} nodes, {X.shape[2]} time steps, n={len(X)} and random "
+        "weights. The values are the largest difference of a logit: its maximum over nodes / its "
+        "mean over nodes. There is a percentage where the mean error is more than a thousandth of "
+        "the mean effect.\n\n"
         f"{markdown(['tool', *KINDS], rows.values())}\n\n"
         "captum's LayerFeatureAblation replaces the output of a layer, as its documentation says. "
-        "Of the fused module that is the output sequence: the node lives on inside. Of the cell of "
-        "a loop it is the output of the last step, edited and put in the place of every step's. "
-        "Both run without a warning, and what they give is not the knockout.\n"
+        "For the fused module this is the output sequence, and the node stays active inside. For "
+        "the cell of a loop it is the output of the last time step, which is edited and used in "
+        "place of the output of every time step. Both run without a warning, and their result is "
+        "not that of the knockout.\n"
     )
 
 
@@ -394,7 +399,7 @@ def _errors(quick):
 
 
 def _sweeps(quick):
-    """Many windows in one call, and one by one."""
+    """Return the comparison of many windows in one call and one by one."""
     n, n_timepoints, size = (64, 30, 16) if quick else (256, 100, 64)
     clamps = [Clamp([3], [0.0], start=t) for t in range(n_timepoints)]
     X, rows = _panel(n, n_timepoints), []
@@ -415,15 +420,17 @@ def _sweeps(quick):
         rows.append([kind, f"{min(seconds[single]) / min(seconds[together]):.2f}", difference])
     header = ["", "one by one, together = 1", "largest difference of a logit"]
     return (
-        f"One node zeroed from step t on, for all t of {n_timepoints}, {size} nodes, n={n}: one "
-        "call, against one call for every t; minimum CPU time of three alternated repetitions. "
-        "Together a knockout costs only the steps after it begins, half of them on average; the "
-        f"rest is one input projection, and more rows per step.\n\n{markdown(header, rows)}\n"
+        f"The next table compares one call with one call for every window: one of {size} nodes is "
+        f"zeroed from time step t on, for all {n_timepoints} values of t, with n={n}. The times "
+        "are the minimum CPU times of three alternating repetitions. In one call, a knockout only "
+        "costs the time steps after its start, half of them on average. The rest of the gain comes "
+        "from a single projection of the input, and from more rows per time step.\n\n"
+        f"{markdown(header, rows)}\n"
     )
 
 
 def _pieces(quick):
-    """Many instances in one call, and in pieces."""
+    """Return the comparison of many instances in one call and in pieces."""
     n, n_timepoints, size = (64, 30, 16) if quick else (256, 100, 64)
     sizes, rows, X = (1, 7, 50), [], _panel(n, n_timepoints)
     for kind in tqdm(KINDS, desc="pieces"):
@@ -432,8 +439,9 @@ def _pieces(quick):
         pieces = [torch.cat([knock_out(x) for x in X.split(k)], dim=1) for k in sizes]
         rows.append([kind, *(_largest(whole, piece) for piece in pieces)])
     return (
-        f"All {size} single-node knockouts of n={n} at once, and in pieces of so many instances: "
-        f"largest difference of a logit.\n\n{markdown(['pieces of', *sizes], rows)}\n"
+        f"The last table compares all {size} single-node knockouts of n={n} in one call with those "
+        "in pieces of some instances, by the largest difference of a logit.\n\n"
+        f"{markdown(['pieces of', *sizes], rows)}\n"
     )
 
 
@@ -443,6 +451,6 @@ def _largest(a, b):
 
 @torch.no_grad()
 def run(quick):
-    """Return the tables as text."""
+    """Return the benchmark as text."""
     parts = (_speed, _errors, _sweeps, _pieces)
     return "## Knockouts\n\n" + "\n".join(part(quick) for part in parts)

@@ -1,21 +1,21 @@
 """Generative models with planted relays: each returns concept_in, concept_out, states, relays.
 
-A is uniform over 0..3 unless said. `flips` is the share of relay values inverted, `noise` the
-share of outputs replaced by a uniform value. Relays stand at random positions; other nodes are
-independent coins unless said.
+Unless stated otherwise, A is uniform over 0 to 3, and nodes that are not relays are independent
+coins. `flips` is the fraction of relay values that are inverted, and `noise` the fraction of
+outputs that are replaced by a uniform value. Relays have random positions.
 """
 
 import numpy as np
 
 
-def _flipped(rng, bits, share):
-    return bits ^ (rng.random(bits.shape) < share)
+def _flipped(rng, bits, fraction):
+    return bits ^ (rng.random(bits.shape) < fraction)
 
 
 def bits(
     rng, n, n_nodes, *, flips=0.05, noise=0.1, copies=1, lowrank=False, decoy_flips=None, n_bits=2
 ):
-    """Relays hold noisy copies of the bits of A; B reads a random copy of each."""
+    """Return data whose relays are noisy copies of the bits of A; B reads a random copy of each."""
     a = rng.integers(0, 2**n_bits, n)
     where = rng.permutation(n_nodes)
     states = rng.integers(0, 2, (n, n_nodes))
@@ -28,7 +28,7 @@ def bits(
         states[:, own] = _flipped(rng, np.tile((a >> i & 1)[:, None], copies), flips)
         b += states[np.arange(n), own[rng.integers(0, copies, n)]] << i
     relays = where[: n_bits * copies]
-    if decoy_flips is not None:  # nodes that know the bits better and are not heard
+    if decoy_flips is not None:  # nodes that encode the bits better but do not drive the output
         for i in range(n_bits):
             states[:, where[len(relays) + i]] = _flipped(rng, a >> i & 1, decoy_flips)
     b = np.where(rng.random(n) < noise, rng.integers(0, 2**n_bits, n), b)
@@ -36,7 +36,7 @@ def bits(
 
 
 def xor(rng, n, n_nodes, *, flips=0.05, noise=0.1):
-    """A is one bit, the XOR of two nodes that are coins on their own."""
+    """Return data in which A is one bit, the XOR of two nodes that are coins on their own."""
     a = rng.integers(0, 2, n)
     states = rng.integers(0, 2, (n, n_nodes))
     relays = rng.permutation(n_nodes)[:2]
@@ -47,9 +47,10 @@ def xor(rng, n, n_nodes, *, flips=0.05, noise=0.1):
 
 
 def chance(rng, n, n_nodes, *, kind):
-    """No relay: B is independent of A. "noise": nothing else. "a": two nodes encode A.
+    """Return data without relays: B is independent of A.
 
-    "a and b": one node encodes A and another drives B.
+    `kind` is "noise" (nothing else), "a" (two nodes encode A) or "a and b" (one node encodes A and
+    another drives B).
     """
     a, b = rng.integers(0, 4, n), rng.integers(0, 4, n)
     states = rng.integers(0, 2, (n, n_nodes))
@@ -76,6 +77,6 @@ MODELS = {
 
 
 def make(name, seed, n, n_nodes):
-    """Draw a model by name; every (seed, n, n_nodes) has a generator of its own."""
+    """Return data of a model by name; every (seed, n, n_nodes) has its own random generator."""
     model, options = MODELS[name]
     return model(np.random.default_rng([seed, n, n_nodes]), n, n_nodes, **options)

@@ -1,4 +1,4 @@
-"""What two workers bring and what they cost, by backend of joblib: time, memory, bytes sent."""
+"""Gain and cost of two workers by backend of joblib: time, memory, and bytes sent."""
 
 import hashlib
 import io
@@ -30,8 +30,8 @@ MIB = 1024**2
 # ---------------------------------------------------------------- bytes, by the rules of joblib
 
 
-class _Light(cloudpickle.Pickler):
-    """Pickles, but for what the backend shares: its name is enough for that."""
+class _SharingPickler(cloudpickle.Pickler):
+    """A pickler that replaces objects shared by the backend by their names."""
 
     def __init__(self, file, shared):
         super().__init__(file)
@@ -41,8 +41,8 @@ class _Light(cloudpickle.Pickler):
         return self.shared(obj)
 
 
-class _Scales(ThreadingBackend):
-    """Threads that weigh every task, as loky and as dask would send it."""
+class _WeighingBackend(ThreadingBackend):
+    """Threads that record the size of every task, as loky and dask would send it."""
 
     weighed = None
 
@@ -53,17 +53,17 @@ class _Scales(ThreadingBackend):
 
     def _weight(self, items, shared):
         file = io.BytesIO()
-        _Light(file, shared).dump(items)
+        _SharingPickler(file, shared).dump(items)
         return file.tell()
 
     def _mapped(self, obj):
-        """loky: arrays beyond 1 MB, wherever they are, are memory maps."""
+        """Return the name of an array above 1 MB, which loky replaces by a memory map."""
         if isinstance(obj, np.ndarray) and obj.nbytes > 1e6:
             return self._once("loky_shared", obj, obj.nbytes)
         return None
 
     def _scattered(self, items):
-        """dask: arguments it takes for more than 1 kB go to the workers on their own."""
+        """Return a function that names arguments above 1 kB, which dask sends separately."""
         from dask.sizeof import sizeof
         from joblib._dask import is_weakrefable
 
@@ -88,7 +88,7 @@ class _Scales(ThreadingBackend):
 
 
 def weigh(call):
-    """Run a call with two threads and weigh what processes would be sent.
+    """Run a call with two threads, and record how much would be sent to processes.
 
     Parameters
     ----------
@@ -97,14 +97,16 @@ def weigh(call):
     Returns
     -------
     Bunch
-        loky, dask : list of bytes of every task; loky_shared, dask_shared : list of bytes of what
-        they share.
+        loky, dask : list of int
+            Bytes of every task.
+        loky_shared, dask_shared : list of int
+            Bytes of every shared object.
     """
-    _Scales.weighed = {"loky": [], "dask": [], "loky_shared": {}, "dask_shared": {}}
-    register_parallel_backend("scales", _Scales)
-    with joblib.parallel_config("scales", n_jobs=2):
+    _WeighingBackend.weighed = {"loky": [], "dask": [], "loky_shared": {}, "dask_shared": {}}
+    register_parallel_backend("weighing", _WeighingBackend)
+    with joblib.parallel_config("weighing", n_jobs=2):
         call()
-    weighed, _Scales.weighed = _Scales.weighed, None
+    weighed, _WeighingBackend.weighed = _WeighingBackend.weighed, None
     for rule in ("loky_shared", "dask_shared"):
         weighed[rule] = [size for _, size in weighed[rule].values()]
     return Bunch(**weighed)
@@ -114,7 +116,7 @@ def weigh(call):
 
 
 def map_problem(quick):
-    """Four concepts, 5000 instances, 200 time steps, 64 nodes."""
+    """Return data with four concepts, 5000 instances, 200 time steps and 64 nodes."""
     n, n_timepoints, n_nodes = (500, 10, 16) if quick else (5000, 200, 64)
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 4, n)
@@ -125,7 +127,7 @@ def map_problem(quick):
 
 
 def knockout_problem(quick):
-    """A net of 64 nodes; each is held for the last few time steps."""
+    """Return a network of 64 nodes, data, and the time step from which each node is clamped."""
     n, n_timepoints, n_nodes = (500, 10, 16) if quick else (5000, 200, 64)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n, 1, n_timepoints)).astype(np.float32)
@@ -145,13 +147,13 @@ def _knockouts(quick):
 
 
 def _hash(states, times):
-    """Work that needs neither the interpreter nor memory of its own."""
+    """Do work that needs neither the interpreter nor additional memory."""
     for _ in range(times):
         hashlib.sha256(states[:64]).digest()
 
 
-def _nothing_but_work(quick, seconds):
-    """Return a call that hashes for so long, in as many messages as a relay map has."""
+def _pure_work(quick, seconds):
+    """Return a call that hashes for a given time, in as many messages as a relay map has."""
     states, times = map_problem(quick)[2], 1
     while (taken := _seconds(partial(_hash, states, times))) < 0.01:
         times *= 2
@@ -165,7 +167,7 @@ def _nothing_but_work(quick, seconds):
 
 @contextmanager
 def workers(kind):
-    """Within: two workers of a kind; without one, this process alone."""
+    """Provide two workers of a kind within a context, or this process only for "serial"."""
     with ExitStack() as stack:
         if kind == "dask":
             from distributed import Client, LocalCluster
@@ -183,18 +185,18 @@ def workers(kind):
 
 
 def _memory():
-    """Return bytes of this process and those it started, pages they share counted once."""
+    """Return the bytes of this process and its children, counting shared pages once."""
     import psutil
 
     main, together = psutil.Process(), 0
     for process in (main, *main.children(recursive=True)):
-        with suppress(psutil.Error):  # it has ended
+        with suppress(psutil.Error):  # a process may have ended
             together += process.memory_full_info().pss
     return together
 
 
 def peak_memory(call):
-    """Run a call; return the most bytes there were above what there was before."""
+    """Run a call, and return the largest increase of memory in bytes."""
     before, done = _memory(), threading.Event()
     seen = [before]
 
@@ -219,22 +221,22 @@ def _seconds(call):
 
 
 def _pairs(call, n):
-    """Return seconds without workers and with them, in turn."""
+    """Return pairs of seconds, without workers and with them."""
     pairs = []
     for _ in range(n):
         with joblib.parallel_config("sequential"):
-            alone = _seconds(call)
-        pairs.append((alone, _seconds(call)))
+            sequential = _seconds(call)
+        pairs.append((sequential, _seconds(call)))
     return pairs
 
 
 def measure(kind, quick):
-    """Print times of both ways, in pairs, and memory; in a process of its own, to be read there."""
+    """Print pairs of times, and memory, as JSON; this runs in its own process."""
     call, n = _map(quick), 1 if quick else 5
     with workers(kind):
-        call()  # workers start, and import and load what they need
+        call()  # starts the workers, which import and load what they need
         pairs, memory = _pairs(call, n), peak_memory(call)
-        work = _nothing_but_work(quick, pairs[-1][0])
+        work = _pure_work(quick, pairs[-1][0])
         work()
         print(json.dumps({"pairs": pairs, "memory": memory, "at most": _pairs(work, n)}))
 
@@ -246,12 +248,12 @@ def _in_new_process(kind, quick):
 
 
 def _faster(pairs):
-    ratios = [alone / beside for alone, beside in pairs]
+    ratios = [sequential / parallel for sequential, parallel in pairs]
     return f"{np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def run(quick):
-    """Return the tables as text."""
+    """Return the benchmark as text."""
     times, sent = [], []
     for kind in tqdm(KINDS, desc="backends"):
         found = _in_new_process(kind, quick)
@@ -263,25 +265,27 @@ def run(quick):
             messages, shared = weighed[kind], weighed[f"{kind}_shared"]
             each, once = np.mean(messages) / 1024, sum(shared) / MIB
             sent.append([name, kind, len(messages), f"{each:.0f}", f"{once:.1f}"])
-    faster = ["backend", "times faster", "nothing but work", "memory (MiB)"]
+    faster = ["backend", "times faster", "pure work", "memory (MiB)"]
     header = ["work", "backend", "messages", "KiB each", "shared (MiB)"]
     return TEXT.format(times=markdown(faster, times), sent=markdown(header, sent))
 
 
 TEXT = """## Workers
 
-A relay map of four concepts, n=5000, 200 time steps, 64 nodes (61 MiB of states), with two workers
-of one thread each that have been started before. Median and range of how many times faster it is
-than without workers, in five pairs of runs; the same of as many messages that hash for as long,
-with the states as argument: what the machine and the backend allow, since dask's scheduler and its
-workers' own threads work on the same two cores; and peak memory above that before the call, all
-processes together, pages that they share counted once:
+The first table is for a relay map of four concepts, n=5000, 200 time steps and 64 nodes (61 MiB of
+states), with two workers of one thread each that were started before. *Times faster* is the
+speed-up over running without workers: the median and range of five pairs of runs. *Pure work* is
+the same for as many messages that compute hashes for as long, with the states as argument. It shows
+what the machine and the backend allow, since the scheduler of dask and the threads of its workers
+run on the same two cores. *Memory* is the peak above the memory before the call, of all processes
+together, with shared pages counted once.
 
 {times}
 
-What is pickled, for that map and for knockouts of each node of a GRU on as large a panel. loky puts
-arrays beyond 1 MB into memory maps that workers share; dask sends an argument beyond 1 kB once, and
-workers hand it on among themselves. A message holds up to 32 steps of a relay map, or 32 knockouts:
+The second table shows what is sent, for that map, and for knockouts of each node of a GRU on a
+panel of the same size. loky puts arrays above 1 MB into memory maps that workers share. dask sends
+an argument above 1 kB once, and workers pass it on among themselves. A message has up to 32 time
+steps of a relay map, or 32 knockouts.
 
 {sent}
 """

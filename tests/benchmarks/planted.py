@@ -1,4 +1,4 @@
-"""Planted relays: precision of the top k, k the true number, by method and model."""
+"""Precision of the top k nodes by method and model, where k is the number of planted relays."""
 
 import numpy as np
 from tqdm import tqdm
@@ -24,7 +24,7 @@ SCALES = [(16, 250), (32, 250), (64, 500), (64, 1000), (128, 1000), (64, 5000)]
 
 
 def precision(scores, relays):
-    """Share of the true relays among as many strongest nodes."""
+    """Return the fraction of the true relays among as many strongest nodes."""
     return np.isin(strongest_nodes(scores, len(relays)), relays).mean()
 
 
@@ -37,7 +37,7 @@ def _pair_precision(a, b, states, relays):
 
 
 def run(quick):
-    """Return the tables as text."""
+    """Return the benchmark as text."""
     n_seeds = 5 if quick else 40
     rows = {method: [f"`{method}`"] for method in METHODS}
     pairs = ["`relay_pairs`"] + ["" for _ in SETTINGS]
@@ -66,9 +66,9 @@ def run(quick):
         rows.append(row)
     second = markdown(["nodes", "n", *names], rows)
     return (
-        "## Planted relays\n\nPrecision of the top k nodes, k the true number of relays; 32 nodes; "
-        f"mean of {5 if quick else 40} seeds from 1000 on. The models are in "
-        '`tests/benchmarks/models.py`; "decoys 5/2" are relays with 5 % flips beside decoys with '
-        f"2 %.\n\n{first}\n\n`throughput` / `contexts` at other sizes, mean of {n_seeds} seeds "
-        f"from 2000 on:\n\n{second}\n"
+        "## Planted relays\n\nThe table shows the precision of the top k nodes, where k is the "
+        f"true number of relays, for 32 nodes, as a mean over {5 if quick else 40} seeds from "
+        '1000 on. The models are in `tests/benchmarks/models.py`; "decoys 5/2" has relays with 5 % '
+        f"flips beside decoys with 2 % flips.\n\n{first}\n\nThe next table shows `throughput` / "
+        f"`contexts` at other sizes, as a mean over {n_seeds} seeds from 2000 on.\n\n{second}\n"
     )

@@ -1,4 +1,4 @@
-"""Rankings of nodes compared by what knocking out their top nodes costs; for `make rankings`."""
+"""Rankings of nodes, compared by the cost of knocking out their top nodes; `make rankings`."""
 
 import numpy as np
 from scipy.stats import t as student
@@ -19,13 +19,13 @@ from relayestimators.relay import METHODS
 from .tables import markdown
 
 STATES = {"RNN": ("RNN", "h"), "GRU": ("GRU", "h"), "LSTM": ("LSTM", "h"), "LSTM, c": ("LSTM", "c")}
-OF_CELLS = (*METHODS, "random", "variance")  # what can also rank memory cells
+OF_CELLS = (*METHODS, "random", "variance")  # rankings that also work for memory cells
 FIRST = "throughput * knockout"
 COMBINED = [("throughput", "knockout"), ("throughput", "readout"), ("throughput", "gradient")]
 
 
 def memory_task(quick):
-    """Return what to train on, to rank on, to measure on; options by window; how to train."""
+    """Return data for training, ranking and measuring, options by window, and training options."""
     task = make_memory_task(600 if quick else 5000, noise=0.4, random_state=0)
     ends = [0, 200, 400, 600] if quick else [0, 2000, 3000, 5000]
     parts = [slice(*pair) for pair in zip(ends[:-1], ends[1:], strict=True)]
@@ -37,7 +37,7 @@ def memory_task(quick):
 
 
 def shipped(name, steps):
-    """Return a set that comes with sktime: too small for a third part, so ranked in training."""
+    """Return a dataset of sktime; it is too small for a third part, so the training part ranks."""
 
     def make(quick):
         X_train, y_train, X_test, y_test = load_panel(name)
@@ -54,35 +54,36 @@ SETS = {
 }
 READING = {
     "memory task, 3 bits": (
-        "`make_memory_task(5000, noise=0.4)`: 2000 instances to train, 1000 to rank nodes, 2000 to "
-        "measure; concepts are the bits, time steps those of the delay, and to the end also the "
-        "recall."
+        "The data are `make_memory_task(5000, noise=0.4)`: 2000 instances for training, 1000 for "
+        "ranking nodes, and 2000 for measuring. The concepts are the bits. The time steps are "
+        "those of the delay and, for knockouts until the end, also the recall."
     ),
     "BasicMotions": (
-        "Official split, 40 and 40 instances; ranked on the training part; concepts are the "
-        "classes."
+        "The official split has 40 and 40 instances. Nodes are ranked on the training part. The "
+        "concepts are the classes."
     ),
     "JapaneseVowels": (
-        "Official split, 270 and 370 instances of unequal length; ranked on the training part; "
-        "concepts are the nine classes."
+        "The official split has 270 and 370 instances of unequal length. Nodes are ranked on the "
+        "training part. The concepts are the nine classes."
     ),
 }
 
 
 def run(quick):
-    """Return the tables as text."""
+    """Return the benchmark as text."""
     seeds = range(1 if quick else 5)
     parts = [
         "## Rankings of nodes, side by side\n\n"
-        f"Nets of 32 nodes, seeds {seeds[0]} to {seeds[-1]}. Every ranking names 8 nodes for each "
-        "concept at each time step. They are held at their mean from that step to the end, or for "
-        "some steps (`compare_rankings`, `width=`). *own / other*: bits of I(A;B) lost of the "
-        "concept they are for, and mean of the other concepts; means over concepts, steps and "
-        "seeds; *LSTM, c* are memory cells, all else hidden states. *own - other*: mean over the "
-        "nets (hidden states) with a 95 % interval over nets. *behind*: how far the ranking is "
-        f"behind `{FIRST}`, paired, with a 95 % interval over nets, and in how many nets. "
-        "`A * B` is `combine_rankings`; `knockout` is the change of log-odds if the node alone is "
-        "held, over the same window."
+        f"The networks have 32 nodes and seeds {seeds[0]} to {seeds[-1]}. Every ranking chooses 8 "
+        "nodes for each concept at each time step. They are clamped to their mean (mean ablation) "
+        "from that time step until the end, or for some time steps (`compare_rankings`, `width=`). "
+        "*Own / other* are the bits of I(A;B) lost for the concept of the ranking, and the mean "
+        "for the other concepts, as means over concepts, time steps and seeds. *LSTM, c* are "
+        "memory cells, all other columns hidden states. *Own - other* is the mean over the "
+        "networks (hidden states) with a 95 % interval over networks. *Behind* is how far the "
+        f"ranking is behind `{FIRST}`, paired, with a 95 % interval over networks, and *in* is the "
+        "number of networks in which it is behind. `A * B` is `combine_rankings`. `knockout` is "
+        "the change of the log-odds if the node is clamped alone, over the same window."
     ]
     for name, make in SETS.items():
         parts += _tables(name, make, seeds, quick)
@@ -117,13 +118,13 @@ def _tables(name, make, seeds, quick):
     accuracy = ", ".join(f"{cell} {min(v):.2f}-{max(v):.2f}" for cell, v in scores.items())
     yield f"### {name}\n\n{READING[name]} Accuracy: {accuracy}."
     for width, steps in options.items():
-        until = "to the end" if width is None else f"for {width} step{'s' * (width > 1)}"
+        until = "until the end" if width is None else f"for {width} time step{'s' * (width > 1)}"
         at = ", ".join(map(str, steps["timepoints"]))
-        yield f"*Held {until}, from steps {at}:*\n\n{_table(results[width])}"
+        yield f"*Clamped {until}, from time steps {at}:*\n\n{_table(results[width])}"
 
 
 def _ranked(net, find, options, state, seed):
-    """Return the scores of all rankings, by width of the window."""
+    """Return the scores of all rankings by width of the window."""
     steps = sorted({t for window in options.values() for t in window["timepoints"]})
     shared = {key: value for key, value in options[None].items() if key != "timepoints"}
     shared |= {"state": state, "random_state": seed}
@@ -159,14 +160,14 @@ def _table(results):
         i = names.index(name)
         ahead = f"{(behind[:, i] > 0).sum()}/{len(hidden)}"
         rows.append([f"`{name}`", *cells, _mean(specificity[:, i]), _mean(behind[:, i]), ahead])
-    for text, part in (("*random nodes*", "random"), ("*all there is to lose*", "information")):
+    for text, part in (("*random nodes*", "random"), ("*information to lose*", "information")):
         rows.append([text, *(_over(results, column, part) for column in STATES), "", "", ""])
     header = ["ranking", *(f"{column}: own / other" for column in STATES)]
     return markdown([*header, "own - other", "behind", "in"], rows)
 
 
 def _over(results, column, part, name=None):
-    """Return the mean over seeds of a figure of one ranking, or of all."""
+    """Return the mean over seeds of one result, for one ranking or for all of them."""
     values = []
     for (where, _), result in results.items():
         if where == column and (name is None or name in result.rankings):
@@ -176,8 +177,8 @@ def _over(results, column, part, name=None):
 
 
 def _mean(values):
-    """Return mean and 95 % interval over nets."""
+    """Return the mean and 95 % interval over networks as text."""
     if len(values) < 2:
         return f"{values.mean():.3f}"
-    reach = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return f"{values.mean():.3f} ± {reach:.3f}"
+    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return f"{values.mean():.3f} ± {half:.3f}"

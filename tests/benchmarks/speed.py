@@ -1,4 +1,4 @@
-"""Speed of the counting kernels, beside other libraries and as a whole map."""
+"""Speed of the counting kernels, compared with other libraries, and of a whole relay map."""
 
 import resource
 import subprocess
@@ -63,12 +63,12 @@ PEERS = {
 
 
 def _greedy(information, a, b, states):
-    """The published search with somebody else's I(A;B|Y_0); returns order and curve."""
-    left, rest, curve = list(range(states.shape[1])), [], []
-    while left:
-        values = [information(a, b, states[:, [*rest, node]]) for node in left]
+    """Return order and curve of the published search with I(A;B|Y_0) from another library."""
+    candidates, rest, curve = list(range(states.shape[1])), [], []
+    while candidates:
+        values = [information(a, b, states[:, [*rest, node]]) for node in candidates]
         best = next(i for i, value in enumerate(values) if value > max(values) - 1e-9)
-        rest.append(left.pop(best))
+        rest.append(candidates.pop(best))
         curve.append(values[best])
     return rest, np.array(curve)
 
@@ -89,7 +89,7 @@ def _silence_infomeasure():
 
 
 def run(quick):
-    """Return the tables as text."""
+    """Return the benchmark as text."""
     _silence_infomeasure()
     rows = []
     for name in ("independent", "low rank"):
@@ -120,9 +120,9 @@ def run(quick):
 
     whole = _in_new_process("-m", "benchmarks.speed", "quick" if quick else "full")
     return (
-        "## Speed\n\nThe published search, n=2000, A and B with 4 values, one thread:\n\n"
-        f"{kernel}\n\nThe same search at 16 nodes with I(A;B|Y_0) of other libraries, in one run:"
-        f"\n\n{peers}\n\n{whole}\n{_start_up()}"
+        "## Speed\n\nThe published search, with n=2000, A and B with 4 values, and one thread, "
+        f"takes:\n\n{kernel}\n\nThe same search with 16 nodes, with I(A;B|Y_0) computed by other "
+        f"libraries, in one run, takes:\n\n{peers}\n\n{whole}\n{_start_up()}"
     )
 
 
@@ -132,7 +132,7 @@ def _in_new_process(*arguments):
 
 
 def _start_up():
-    """Time of importing, and of a first call, in new processes: minimum of three."""
+    """Return the time of imports and of a first call in new processes, as minimum of three."""
     libraries = "import torch, skorch, sklearn.base"
     call = "relayestimators.relay_map([[0], [1]] * 9, [[0], [1]] * 9, [[[0, 1]], [[1, 1]]] * 9)"
     snippets = {
@@ -140,24 +140,26 @@ def _start_up():
         "these and relayestimators": f"{libraries}, relayestimators",
         "a first relay map after that": f"{libraries}, relayestimators; {call}",
     }
-    _in_new_process("-c", snippets["a first relay map after that"])  # compiled code is on disk now
+    _in_new_process("-c", snippets["a first relay map after that"])  # stores compiled code on disk
     rows = []
     for what, code in snippets.items():
         seconds = _seconds(lambda code=code: _in_new_process("-c", code), 3)
         rows.append([what, f"{seconds:.1f}"])
     table = markdown(["a new process that imports", "seconds in all"], rows)
-    return f"Start-up, with compiled code cached on disk by an earlier process:\n\n{table}\n"
+    return f"Start-up times, with compiled code stored on disk by an earlier process:\n\n{table}\n"
 
 
 def whole_map(quick):
-    """Time a large relay map in a process of its own, so that its memory can be read."""
+    """Print the time of a large relay map, and its memory, which needs a separate process."""
     n, n_timepoints, n_nodes, n_concepts = (500, 10, 16, 2) if quick else (10_000, 100, 64, 10)
     rng = np.random.default_rng(0)
     labels = rng.integers(0, n_concepts, n)
     said = np.where(rng.random(n) < 0.2, rng.integers(0, n_concepts, n), labels)
     concepts = np.eye(n_concepts, dtype=int)
     states = rng.integers(0, 2, (n, n_timepoints, n_nodes), dtype=np.uint8)
-    relay_map(concepts[labels[:100]], concepts[said[:100]], states[:100, :1])  # compiled code loads
+    relay_map(
+        concepts[labels[:100]], concepts[said[:100]], states[:100, :1]
+    )  # loads the compiled code
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
     relay_map(concepts[labels], concepts[said], states, random_state=0, n_jobs=2)
@@ -165,8 +167,8 @@ def whole_map(quick):
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(
         f"A relay map of n={n}, {n_timepoints} time steps, {n_nodes} nodes, {n_concepts} concepts "
-        f"with the default method and two workers: {seconds:.0f} s, "
-        f"{(after - before) / 1024**2:.2f} GiB above what it starts with.\n"
+        f"takes {seconds:.0f} s with the default method and two workers, and "
+        f"{(after - before) / 1024**2:.2f} GiB of memory beyond its arguments.\n"
     )
 
 

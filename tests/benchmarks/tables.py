@@ -2,6 +2,6 @@
 
 
 def markdown(header, rows):
-    """Return a table in Markdown; numbers are written as the caller wants them."""
+    """Return a Markdown table; the caller formats the numbers."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

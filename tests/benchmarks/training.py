@@ -1,8 +1,8 @@
-"""Time to train, beside a bare loop in torch and beside sktime's torch classifiers.
+"""Training time, compared with a bare loop in torch and with sktime's torch classifiers.
 
-Runs are short and in pairs, one after the other in changing order, and their processor time is
-compared, so what else the machine does matters little. The loops do what the classifiers do: same
-batches, loss, clipping and optimizer, and the loss of every batch read; so they end with the same
+Runs are short and come in pairs in alternating order, and their processor times are compared, so
+that other processes matter little. The loops do what the classifiers do: they use the same batches,
+loss, clipping and optimizer, and read the loss of every batch. They therefore end with the same
 weights, bit for bit.
 """
 
@@ -31,7 +31,7 @@ SIZES = [  # nodes, time steps, instances, batch, epochs, pairs of runs
 
 
 class PlainNetwork(nn.Module):
-    """What one would write by hand: no series of unequal length, no knockouts."""
+    """A network as one would write it by hand, without series of unequal length or knockouts."""
 
     def __init__(self, cell, hidden_size):
         super().__init__()
@@ -59,7 +59,7 @@ def _panel(n, n_timepoints):
 
 
 def bare_loop(make, X, y, batch_size, epochs, split):
-    """Train a network that `make` returns by hand; `split` is (train, valid) rows or None."""
+    """Train a network that `make` returns; `split` is a pair of rows (train, valid) or None."""
     torch.manual_seed(check_random_state(0).randint(2**31 - 1))  # as random_state=0 does
     network, criterion = make(), nn.CrossEntropyLoss()
     optimizer = torch.optim.Adam(network.parameters(), lr=LR)
@@ -85,7 +85,7 @@ def bare_loop(make, X, y, batch_size, epochs, split):
 
 def _shuffled(n):
     """Return the order that a DataLoader draws."""
-    torch.empty((), dtype=torch.int64).random_()  # its seed of workers
+    torch.empty((), dtype=torch.int64).random_()  # a DataLoader draws the seed of its workers here
     generator = torch.Generator()
     generator.manual_seed(int(torch.empty((), dtype=torch.int64).random_()))
     return torch.randperm(n, generator=generator)
@@ -104,16 +104,16 @@ def _validated(network, criterion, X, y, batch_size):
 
 
 def seconds_of(function):
-    """Return the processor time of a call, and what it returns."""
+    """Return the processor time of a call, and its result."""
     start = time.process_time()
     result = function()
     return time.process_time() - start, result
 
 
 def compare(ours, others, n_pairs):
-    """Time `ours` beside every other.
+    """Compare the time of `ours` with that of every other function.
 
-    Returns the median and quartiles of the ratios, and what was returned by all.
+    Return the median and quartiles of the ratios, and the results of all functions.
     """
     ours()
     results = [other() for other in others]
@@ -190,10 +190,10 @@ def _beside_sktime(cell, quick):
 
 
 def run(quick):
-    """Return the tables as text."""
+    """Return the benchmark as text."""
     cases = [(size, cell, split) for size in SIZES for split in (None, SPLIT) for cell in CELLS]
     rows = [_beside_loops(*case, q) for case, q in zip(tqdm(cases, "loops"), repeat(quick))]
-    header = ["net", "cell", "held out", *(f"loop, {name}" for name in LOOPS), "same weights"]
+    header = ["size", "cell", "held out", *(f"loop, {name}" for name in LOOPS), "same weights"]
     first = markdown(header, rows)
     second = markdown(
         ["sktime's", "ours as sktime trains", "ours with defaults"],
@@ -201,16 +201,16 @@ def run(quick):
     )
     nodes, steps, n, batch, epochs, _ = SIZES[0]
     return (
-        "## Training\n\nProcessor time of `fit` with defaults, as a multiple of that of a bare "
-        "loop in torch that does the same work: median of pairs of runs, and quartiles; "
-        f"{n} instances, {N_CHANNELS} channels, {epochs} epochs, one torch thread. "
-        "The loop trains our `RecurrentNetwork`, or a plain `nn.RNN` (`nn.GRU`, "
-        "`nn.LSTM`) with `nn.Linear`, which does not look for the ends of series. *held out*: with "
-        "`train_split=ValidSplit(5, stratified=True)`, where the loop takes loss and accuracy of "
-        "the held-out part in every epoch. *same weights*: ours and both loops end with the same, "
-        f"bit for bit.\n\n{first}\n\n"
-        "The same as a multiple of the time of sktime's torch classifiers with equal nodes, "
-        f"epochs, batches and Adam (H={nodes}, T={steps}, batches of {batch}). sktime neither "
-        "shuffles nor clips: in the first column ours do not either. sktime has no plain LSTM "
-        f"classifier in torch.\n\n{second}\n"
+        "## Training\n\nThe table shows the processor time of `fit` with defaults, as a multiple "
+        "of that of a bare loop in torch that does the same work: the median over pairs of runs, "
+        f"and quartiles. There are {n} instances, {N_CHANNELS} channels, {epochs} epochs and one "
+        "torch thread. The loop trains our `RecurrentNetwork`, or a plain `nn.RNN` (`nn.GRU`, "
+        "`nn.LSTM`) with `nn.Linear`, which does not look for the ends of series. *Held out*: with "
+        "`train_split=ValidSplit(5, stratified=True)`; the loop then computes loss and accuracy of "
+        "the held-out part in every epoch. *Same weights*: our classifier and both loops end with "
+        f"the same weights, bit for bit.\n\n{first}\n\n"
+        "The next table shows the same time as a multiple of that of sktime's torch classifiers "
+        f"with the same number of nodes, epochs, batches and Adam (H={nodes}, T={steps}, batches "
+        f"of {batch}). sktime neither shuffles nor clips gradients; in the first column our "
+        f"classifiers do not either. sktime has no plain LSTM classifier in torch.\n\n{second}\n"
     )
