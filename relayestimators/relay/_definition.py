@@ -4,7 +4,6 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from .._docs import fill_docs
-
 from .._validation import check_codes, check_nodes, check_states
 from ._counting import occupied_cells, shrink, sort_problem
 from ._coverage import MIN_COVERAGE

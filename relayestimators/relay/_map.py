@@ -388,6 +388,9 @@ def _check_concept_columns(concept_in, concept_out, n_instances):
             f"concept_out has shape {shapes[1]}; expected {shapes[0]}, as in concept_in."
         )
     return (
-        [_smallest_integers(check_codes(column, name=name, n_instances=n_instances)) for column in table.T]
+        [
+            _smallest_integers(check_codes(column, name=name, n_instances=n_instances))
+            for column in table.T
+        ]
         for name, table in tables.items()
     )

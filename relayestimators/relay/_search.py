@@ -4,7 +4,6 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from .._docs import fill_docs
-
 from .._validation import check_integer
 from ._counting import context_averages, occupied_cells, refined_information, sort_problem
 from ._definition import check_problem
