@@ -476,9 +476,9 @@ def test_a_training_that_diverges_goes_on():
     [
         (RelayHistory(X_HELD), ValueError, "got X without y; expected both, or neither"),
         (RelayHistory(y=Y_HELD), ValueError, "got y without X"),
-        (held(every=0), ValueError, "every=0; expected a whole number from 1"),
-        (held(every=0.5), TypeError, "every=0.5; expected a whole number from 1"),
-        (held(method="guess"), ValueError, "method='guess'; allowed are"),
+        (held(every=0), ValueError, "every=0; expected an integer >= 1"),
+        (held(every=0.5), TypeError, "every=0.5; expected an integer >= 1"),
+        (held(method="guess"), ValueError, "method='guess'; expected one of"),
         (held(state="c"), ValueError, "state='c'"),
         (held(timepoints=[10]), ValueError, "the panel has 10 time steps"),
         (held(concepts=[[0], [1]]), ValueError, "n_classes=3"),

@@ -352,7 +352,7 @@ def test_other_errors_read_aloud(data, net):
         RelayAnalyzer(frozen).fit(X, np.linspace(0, 1, 90))
     with pytest.raises(ValueError, match="RelayAnalyzer requires y to be passed"):
         RelayAnalyzer(frozen).fit(X, None)
-    with pytest.raises(ValueError, match=r"y contains \['else'\]; the classes are \['high'"):
+    with pytest.raises(ValueError, match=r"y contains \['else'\]"):
         RelayAnalyzer(frozen).fit(X, np.where(y == "low", "else", y))
     with pytest.raises(TypeError, match="should have a 'score' method"):
         GridSearchCV(analyzer(), {"n_relays": [1]}).fit(X, y)

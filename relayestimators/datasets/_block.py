@@ -171,7 +171,7 @@ def make_block_task(
     duration = check_integers(duration, name="duration", low=1 + ("direction" in names))
     if len(duration) != 2 or duration[0] > duration[1]:
         raise ValueError(
-            f"duration={duration!r}; expected two integers, the smallest number of time steps first."
+            f"duration={duration!r}; expected the smallest and the largest number of time steps."
         )
     check_integer(max_onset, name="max_onset", low=0)
     check_integer(delay, name="delay", low=0)
