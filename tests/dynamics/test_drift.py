@@ -249,7 +249,7 @@ def test_drift_of_planted_relays_is_found_through_noise():
     lags = np.arange(5)
     for leave in (0.0, 0.3, 1.0):
         truth = (1 - leave) ** lags
-        maps, others = wandering(40, leave, noise=0.3, n_timepoints=14)
+        maps, others = wandering(30, leave, noise=0.3, n_nodes=12)
         corrected = drift_summary(maps, others, lags=lags, n_relays=1)
         low, high = corrected.stability.confidence_interval
         assert ((low - 0.01 <= truth) & (truth <= high + 0.01)).all()
@@ -259,9 +259,9 @@ def test_drift_of_planted_relays_is_found_through_noise():
         assert uncorrected.ceiling.mean == pytest.approx(1)
         if leave < 1:
             assert uncorrected.stability.mean[1] < 0.8 * truth[1]
-    life = drift_summary(*wandering(40, 0.1, noise=0.3, n_timepoints=20), n_relays=1).half_life
+    life = drift_summary(*wandering(20, 0.1, noise=0.3, n_timepoints=16), n_relays=1).half_life
     # The line through the values of a convex decay lies above the decay.
-    expected = np.interp(-0.5, -(0.9 ** np.arange(20)), np.arange(20))
+    expected = np.interp(-0.5, -(0.9 ** np.arange(16)), np.arange(16))
     low, high = life.confidence_interval
     assert low < expected * 1.1
     assert high > expected * 0.9
@@ -350,7 +350,11 @@ def test_summary_of_relays_that_never_leave():
             ValueError,
             r"cost has shape \(3, 3\); expected \(2, 2\)",
         ),
-        (lambda: transport_distance([1, 0], [0, 1, 2]), ValueError, "second has 3 nodes; expected 2"),
+        (
+            lambda: transport_distance([1, 0], [0, 1, 2]),
+            ValueError,
+            "second has 3 nodes; expected 2",
+        ),
         (lambda: relay_lifetime(np.eye(3), 4), ValueError, "n_relays=4; expected"),
         (lambda: relay_lifetime(np.eye(3) > 0, 1), ValueError, "n_relays=1; expected None"),
         (lambda: half_life(1.0), ValueError, r"similarity has shape \(\)"),

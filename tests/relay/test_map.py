@@ -27,7 +27,11 @@ def reference_shrink(a, b, states):
     """Return the order and relay information of the published search, by its definition."""
     n_nodes = states.shape[1]
     everything = reference_cmi(a, b, states)
-    relays, rest, curve = list(range(n_nodes)), [], [reference_cmi(a, b, states[:, []]) - everything]
+    relays, rest, curve = (
+        list(range(n_nodes)),
+        [],
+        [reference_cmi(a, b, states[:, []]) - everything],
+    )
     while relays:
         values = [reference_cmi(a, b, states[:, [*rest, node]]) - everything for node in relays]
         best = next(i for i, value in enumerate(values) if value > max(values) - 1e-9)
