@@ -127,7 +127,7 @@ def test_labels_that_do_not_fit(fitted):
 @pytest.mark.parametrize("options", [{"n_permutations": 5}, {"n_relays": "auto"}])
 def test_only_the_default_method_can_be_tested_against_chance(options, fitted):
     X, y = make_panel()
-    with pytest.raises(ValueError, match="method='contexts'; p-values are right for 'throughput'"):
+    with pytest.raises(ValueError, match="method='contexts'.*'throughput'"):
         RelayAnalyzer(FrozenEstimator(fitted), method="contexts", **options).fit(X, y)
 
 
@@ -226,7 +226,7 @@ def test_random_state_decides_whatever_the_workers(fitted):
         ({"n_states": 1}, ValueError, "n_states=1"),
         ({"strategy": "median"}, ValueError, "strategy='median'"),
         ({"concepts": [[0], [0], [0]]}, ValueError, "concepts has the same value"),
-        ({"timepoints": 10}, ValueError, "the panel has 10 time steps"),
+        ({"timepoints": 10}, ValueError, r"timepoints contains \[10\]"),
         ({"layer": 1}, ValueError, "layer=1; "),
         ({"state": "x"}, ValueError, "state='x'"),
     ],

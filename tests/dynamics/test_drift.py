@@ -135,6 +135,8 @@ def test_permutations_agree_with_the_exact_chance_level():
     error = test.permuted.std(axis=0) / np.sqrt(2000)
     assert (np.abs(test.permuted.mean(axis=0) - exact) < 4 * error).all()
     np.testing.assert_array_equal(test.similarity, relay_similarity(relay_map, lags=[1, 4]))
+    n_as_similar = (test.permuted >= test.similarity).sum(axis=0)
+    np.testing.assert_allclose(test.pvalue, (1 + n_as_similar) / 2001)
 
 
 def test_false_positives_and_power():

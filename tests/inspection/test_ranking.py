@@ -387,7 +387,7 @@ def test_only_fitted_recurrent_classifiers():
         ({"align": "middle"}, ValueError, "align='middle'; expected one of 'start', 'end'"),
         ({"n_steps": 0}, ValueError, "n_steps=0; expected an integer >= 1"),
         ({"concepts": "bits"}, ValueError, "concepts='bits'"),
-        ({"timepoints": 5}, ValueError, "the panel has 5 time steps"),
+        ({"timepoints": 5}, ValueError, r"timepoints contains \[5\]"),
         ({"layer": 2}, ValueError, r"layer=2; the network has 2 layer\(s\)"),
         ({"layer": 0}, ValueError, "layer=0: only nodes of the last layer have readout weights"),
     ],
