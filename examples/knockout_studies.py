@@ -1,4 +1,4 @@
-"""Find the nodes that hold the bits of a memory task, and test whether the network needs them."""
+"""Find the nodes that know the bits of a memory task, and test whether the network needs them."""
 
 from sklearn.frozen import FrozenEstimator
 

@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ._base import MetaClassifierMixin
+from ._docs import fill_docs
 from ._validation import (
     check_choice,
     check_concepts,
@@ -31,6 +32,7 @@ from .relay._order import mean_score, ranking_of, strongest_nodes
 __all__ = ["RelayAnalyzer"]
 
 
+@fill_docs
 class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     """Find the nodes that relay class concepts through a recurrent classifier.
 
@@ -43,9 +45,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         :class:`RNNClassifier`, :class:`GRUClassifier`, :class:`LSTMClassifier`, or any other with
         ``unroll``. It is cloned and trained; ``FrozenEstimator(fitted)`` is used as it is, so
         that relays can be found on data the net has not seen.
-    concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts), default="ovr"
-        What may be relayed. "ovr": each class against the rest. "class": the class, as one
-        concept. A table: the value of every concept for every class, rows as in ``classes_``.
+    %(concepts)s
     method : str, default="throughput"
         How nodes are credited: "throughput", "contexts", "shapley", "shrink" (the published
         search), "single" or "gaussian", see :func:`relay_scores`.
@@ -53,15 +53,10 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         States per node, see :class:`StateDiscretizer`.
     strategy : {"quantile", "kmeans", "sign"}, default="quantile"
         How activations are cut into states, see :class:`StateDiscretizer`.
-    timepoints : None, int or array-like of int, default=None
-        Time steps to analyze; negative ones count from the end. None is all.
-    align : {"start", "end"}, default="start"
-        Where series of unequal length are lined up. With "end", time step -1 is the last step
-        of every series.
-    layer : int, default=-1
-        Layer to analyze.
-    state : {"h", "c"}, default="h"
-        Hidden state, or memory cell of an LSTM.
+    %(timepoints)s
+    %(align)s
+    %(layer)s
+    %(state)s
     n_relays : int, float, "auto" or None, default=None
         How many nodes to choose; a float is a fraction, None is half of them. "auto" is the
         smallest number after which the rest relays no more than chance, but at least 1; it needs
@@ -70,15 +65,10 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         Permutations that tell relays from chance, see :func:`relay_map`.
     n_resamples : int, default=0
         Random halves drawn for confidence intervals, see :func:`relay_map`.
-    alpha : float, default=0.05
-        False discovery rate, level of the test behind "auto", and share outside the intervals.
-    random_state : int, RandomState instance or None, default=None
-        Draws contexts, permutations and halves. The seed of training is that of
-        `estimator`.
-    n_jobs : int, optional
-        Joblib workers for the relay map. The result does not depend on it.
-    verbose : int, default=0
-        Show a progress bar.
+    %(alpha)s
+    %(random_state)s contexts, permutations, halves and ties. `estimator` has its own seed
+    %(n_jobs)s
+    %(verbose)s
 
     Attributes
     ----------
@@ -200,15 +190,14 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @fill_docs
     def fit(self, X, y, **fit_params):
         """Train the classifier, unless it is frozen, and map its relays.
 
         Parameters
         ----------
-        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            As the classifier takes it.
-        y : array-like of shape (n_instances,)
-            Labels.
+        %(X)s Series
+        %(y)s
         **fit_params : dict
             For `fit` of the classifier; with scikit-learn's metadata routing, what it requests.
 
@@ -291,13 +280,13 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             if name in result:
                 setattr(self, f"{name}_", result[name])
 
+    @fill_docs
     def transform(self, X):
         """Return the activations of the chosen relays at the end of each series.
 
         Parameters
         ----------
-        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            As in `fit`.
+        %(X_as_in_fit)s
 
         Returns
         -------

@@ -17,6 +17,7 @@ from skorch.helper import SliceDataset
 from skorch.utils import data_from_dataset, to_numpy
 from torch import nn
 
+from ._docs import fill_docs
 from ._validation import check_integer, check_recurrent
 from .analyzer import RelayAnalyzer
 from .dynamics._localization import mean_localization, mean_strength
@@ -39,6 +40,7 @@ def _over_checkpoints(name):
     return property(fget)
 
 
+@fill_docs
 class RelayHistory(Callback):
     """Find the relays of a net again and again while it is trained.
 
@@ -60,27 +62,21 @@ class RelayHistory(Callback):
     name : str, default="relay"
         Begins the names of the columns in the history of the net. Two of these callbacks in a net
         need two.
-    concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts), default="ovr"
-        As in :class:`RelayAnalyzer`, like all that follows.
+    %(concepts)s
     method : str, default="throughput"
         How nodes are credited.
     n_states : int, default=2
         States per node.
     strategy : {"quantile", "kmeans", "sign"}, default="quantile"
         How activations are cut into states, anew at every checkpoint.
-    timepoints : None, int or array-like of int, default=None
-        Time steps to analyze; None is all.
-    align : {"start", "end"}, default="start"
-        Where series of unequal length are lined up.
-    layer : int, default=-1
-        Layer to analyze.
-    state : {"h", "c"}, default="h"
-        Hidden state, or memory cell of an LSTM.
+    %(timepoints)s
+    %(align)s
+    %(layer)s
+    %(state)s
     random_state : int, RandomState instance or None, default=0
         Draws contexts, at every checkpoint from the same state of the generator, so that maps
         differ by the net alone. None is numpy's generator, which is left as it was.
-    n_jobs : int, optional
-        Joblib workers.
+    %(n_jobs)s
 
     Attributes
     ----------

@@ -11,6 +11,7 @@ from sklearn.utils import check_consistent_length, check_random_state, get_tags
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ._base import MetaClassifierMixin
+from ._docs import fill_docs
 from ._validation import check_choice, check_nodes, check_recurrent, check_window
 from .networks import Clamp
 from .networks._clamp_values import clamp_values, draw_values
@@ -20,6 +21,7 @@ __all__ = ["KnockoutTransformer"]
 _OUTPUTS = ("hidden", "logits", "proba")
 
 
+@fill_docs
 class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     """A recurrent classifier with hidden nodes knocked out, as a transformer and a classifier.
 
@@ -41,15 +43,10 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         "noise": Gaussian with the mean and the standard deviation they have at every time step.
         "zero", or a number. An array: one value per node, shape (n_chosen,), or per time step and
         node, shape (n_timepoints, n_chosen), in the order of `nodes`.
-    start : int, default=0
-        First time step of the window.
-    stop : int or None, default=None
-        One after its last time step; None is the end.
-    layer : int, default=-1
-        Layer of the nodes.
-    state : {"h", "c"}, default="h"
-        Hidden state, or memory cell of an LSTM; the latter is held before the output gate reads
-        it.
+    %(start)s
+    %(stop)s
+    %(layer)s
+    %(state)s
     output : {"hidden", "logits", "proba"}, default="hidden"
         What `transform` returns.
     random_state : int, RandomState instance or None, default=None
@@ -132,13 +129,13 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         self.output = output
         self.random_state = random_state
 
+    @fill_docs
     def fit(self, X, y=None, **fit_params):
         """Train the classifier, unless it is frozen, and fix what the nodes are held at.
 
         Parameters
         ----------
-        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            As the classifier takes it.
+        %(X)s Series
         y : array-like of shape (n_instances,), optional
             Labels. A frozen net needs none.
         **fit_params : dict
@@ -163,13 +160,13 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         self.classes_ = estimator.classes_
         return self
 
+    @fill_docs
     def transform(self, X):
         """Run the net with the nodes knocked out.
 
         Parameters
         ----------
-        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            As in `fit`.
+        %(X_as_in_fit)s
 
         Returns
         -------
@@ -180,13 +177,13 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         """
         return self._run(X, trajectories=False)["final" if self.output == "hidden" else self.output]
 
+    @fill_docs
     def hidden_states(self, X):
         """Return the trajectories of the layer with the nodes knocked out.
 
         Parameters
         ----------
-        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            As in `fit`.
+        %(X_as_in_fit)s
 
         Returns
         -------
@@ -195,13 +192,13 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         """
         return self._run(X).hidden
 
+    @fill_docs
     def predict_proba(self, X):
         """Return the probability of every class according to the ablated net.
 
         Parameters
         ----------
-        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            As in `fit`.
+        %(X_as_in_fit)s
 
         Returns
         -------
@@ -209,13 +206,13 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         """
         return self._run(X, trajectories=False).proba
 
+    @fill_docs
     def predict(self, X):
         """Return the labels the ablated net predicts.
 
         Parameters
         ----------
-        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            As in `fit`.
+        %(X_as_in_fit)s
 
         Returns
         -------
@@ -224,15 +221,14 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         codes = self.predict_proba(X).argmax(axis=1)
         return self.classes_[codes]
 
+    @fill_docs
     def score(self, X, y, sample_weight=None):
         """Return the accuracy of the ablated net.
 
         Parameters
         ----------
-        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            As in `fit`.
-        y : array-like of shape (n_instances,)
-            Labels.
+        %(X_as_in_fit)s
+        %(y)s
         sample_weight : array-like of shape (n_instances,), optional
             Weights.
 

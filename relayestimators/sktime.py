@@ -1,7 +1,6 @@
-"""The classifiers of this package for sktime, and the way from there to relays.
+"""The classifiers of this package as sktime classifiers, with access to their relays.
 
-Floor 5: sktime, and the floors below. Imported by its name only: it derives from a class of
-sktime, and importing the package leaves sktime alone.
+This module is not imported with the package, because it needs sktime at import.
 """
 
 import numpy as np
@@ -18,16 +17,19 @@ __all__ = ["RelayGRUClassifier", "RelayLSTMClassifier", "RelayRNNClassifier"]
 
 
 class _RelayClassifier(BaseClassifier):
-    """What the three have in common: parameters by their names, and a net of ours inside.
+    """Base class of sktime classifiers that contain a classifier of this package.
 
-    sktime's `fit` and skorch's `fit` cannot be one method, so no class can be both.
+    No class can be both, because the `fit` of sktime and that of skorch cannot be one method.
     """
 
     _tags = {
         "authors": ["relayestimators developers"],
         "maintainers": ["relayestimators developers"],
         "python_dependencies": ["torch", "skorch"],
-        "X_inner_mtype": ["df-list", "numpy3D"],  # arrays stay, all else becomes df-list
+        "X_inner_mtype": [
+            "df-list",
+            "numpy3D",
+        ],  # all other formats become df-list
         "y_inner_mtype": "numpy1D",
         "capability:multivariate": True,
         "capability:unequal_length": True,
@@ -71,15 +73,15 @@ class _RelayClassifier(BaseClassifier):
         super().__init__()
 
     def _make_net(self):
-        """Return the net with the parameters of this classifier, untrained."""
+        """Return the untrained classifier with the parameters of this one."""
         params = self.get_params(deep=False)
         more = params.pop("net_params") or {}
         for name in self._module_params:
             params[f"module__{name}"] = params.pop(name)
         if twice := sorted(params.keys() & more.keys()):
             own = [name.removeprefix("module__") for name in twice]
-            raise ValueError(f"net_params holds {twice}; set the parameters {own} instead.")
-        # cloned, because skorch's callbacks change in training and parameters must not
+            raise ValueError(f"net_params contains {twice}; set the parameters {own} instead.")
+        # cloned, because training changes skorch's callbacks, and parameters must not change
         return clone(self._net_class(**params, **more))
 
     def _fit(self, X, y):
@@ -93,41 +95,43 @@ class _RelayClassifier(BaseClassifier):
         return self.net_.predict_proba(panel_to_tensor(X))
 
     def find_relays(self, X, y, **options):
-        """Find which nodes of the trained net relay which class, and when.
+        """Find which nodes of the trained network relay which class, and when.
 
         Parameters
         ----------
         X : sktime panel
-            Whatever `predict` takes, or what `panel_to_tensor` made of it. The net should not
-            have been trained on it.
+            Any panel that `predict` accepts, or the array that `panel_to_tensor` returns for it.
+            The network should not have been trained on it.
         y : array-like of shape (n_instances,)
-            Labels.
+            True labels.
         **options : dict
             Parameters of :class:`RelayAnalyzer`, such as ``timepoints``, ``align`` and
-            ``n_permutations``. Unless given, ``random_state`` is that of this classifier.
+            ``n_permutations``. By default ``random_state`` is that of this classifier.
 
         Returns
         -------
         RelayAnalyzer
-            Fitted on X and y, with ``net_`` as it is. The relay map is its ``relay_map_``.
+            Analyzer of the unchanged ``net_``, fitted on X and y. Its ``relay_map_`` is the relay
+            map.
 
         Raises
         ------
         NotFittedError
             If the classifier is not fitted.
         ValueError
-            If sktime trained no net in `fit` because there was one class only, or trained one
-            classifier for each of several columns of y; and whenever RelayAnalyzer does.
+            If sktime trained no network in `fit`, because there was only one class, or because it
+            trained one classifier for each of several columns of y; and for all reasons for which
+            RelayAnalyzer raises it.
 
         See Also
         --------
-        RelayAnalyzer : What the map says, and when not to believe it.
+        relayestimators.RelayAnalyzer : Explains the relay map and its limits.
         """
         self.check_is_fitted()
         if not hasattr(self, "net_"):
             raise ValueError(
-                f"This {type(self).__name__} has no net to find relays in: y had one class only "
-                "in fit, or several columns. Of several columns, ask one of classifiers_."
+                f"This {type(self).__name__} has no network to find relays in, because y had only "
+                "one class in fit, or several columns. For several columns, use one of classifiers_."
             )
         options = {"random_state": self.random_state, **options}
         analyzer = RelayAnalyzer(FrozenEstimator(self.net_), **options)
@@ -135,12 +139,12 @@ class _RelayClassifier(BaseClassifier):
 
     @classmethod
     def get_test_params(cls, parameter_set="default"):
-        """Return parameters that sktime's tests make instances of.
+        """Return parameters with which sktime's tests create instances.
 
         Parameters
         ----------
         parameter_set : str, default="default"
-            There is one set only.
+            Name of the set of parameters; there is only one.
 
         Returns
         -------
@@ -164,61 +168,62 @@ class _RelayClassifier(BaseClassifier):
 
 _DOC = """{summary}
 
-    :class:`relayestimators.{net}` as a classifier of sktime: for sktime's pipelines, tuning
-    and benchmarks, with panels of every kind it knows, of equal or unequal length. For
-    scikit-learn's tools take :class:`relayestimators.{net}` itself.
+    This is :class:`relayestimators.{net}` with the interface of sktime, for sktime's pipelines,
+    tuning and benchmarks. It accepts every panel format of sktime, with series of equal or unequal
+    length. With scikit-learn's tools, use :class:`relayestimators.{net}`.
 
     Parameters
     ----------
     hidden_size : int, default=32
-        Nodes per layer and direction.
+        Number of nodes per layer and direction.
     num_layers : int, default=1
-        Stacked recurrent layers.
+        Number of stacked recurrent layers.
     bidirectional : bool, default=False
-        Also run backward in time.
+        Whether the layers also run backward in time.
     dropout : float, default=0.0
         Probability of dropping a node's output between layers and before the readout, during
         training.
 {nonlinearity}    lr : float, default=0.01
         Learning rate of Adam.
     max_epochs : int, default=100
-        Epochs of training.
+        Number of training epochs.
     batch_size : int, default=16
-        Instances per step of the optimizer.
+        Number of instances per step of the optimizer.
     callbacks : list of skorch callbacks, optional
-        Those that look at ``valid_loss``, as EarlyStopping does, need
+        Callbacks of the training. Those that use ``valid_loss``, such as EarlyStopping, need
         ``net_params={{"train_split": skorch.dataset.ValidSplit(5, stratified=True)}}``.
     device : str or torch.device, default="cpu"
-        Where the net is.
+        Device of the network.
     verbose : int, default=0
-        1 prints skorch's table of epochs.
+        If 1, print skorch's table of epochs.
     net_params : dict, optional
-        Further parameters of :class:`relayestimators.{net}`, as
+        Further parameters of :class:`relayestimators.{net}`, such as
         ``{{"optimizer__weight_decay": 0.01}}``.
     random_state : int, RandomState instance or None, default=None
-        Seeds initial weights, shuffling and dropout.
+        Controls the randomness of initial weights, shuffling and dropout. Pass an int for
+        reproducible results.
 
     Attributes
     ----------
     net_ : {net}
-        The trained net. With ``panel_to_tensor(X)`` everything else of this package works on
-        it.
+        The trained network. Everything else in this package works with it and
+        ``panel_to_tensor(X)``.
     classes_ : ndarray of shape (n_classes,)
-        Labels.
+        Class labels.
 
     See Also
     --------
-    relayestimators.{net} : The same for scikit-learn.
-    relayestimators.RelayAnalyzer : What is said by the relays that are found.
+    relayestimators.{net} : The same classifier for scikit-learn.
+    relayestimators.RelayAnalyzer : The analysis behind `find_relays`.
 
     Notes
     -----
-    Series of unequal length go in as they are. Padded ones would count the padding
-    (``PaddingTransformer``) or be refused (NaN, which sktime reads as missing values).
+    Series of unequal length need no padding. Padding by ``PaddingTransformer`` would count as
+    measurements, and padding by NaN is refused, because sktime takes it for missing values.
 
-    In a fitted pipeline the relays are those of
-    ``pipeline.classifier_.find_relays(pipeline.transformers_.transform(X), y)``, in a grid search
-    those of ``search.best_estimator_``.
+    In a fitted pipeline, relays are found by
+    ``pipeline.classifier_.find_relays(pipeline.transformers_.transform(X), y)``; in a grid search,
+    use ``search.best_estimator_``.
 
     References
     ----------
@@ -243,8 +248,9 @@ class RelayRNNClassifier(_RelayClassifier):  # noqa: D101 (made from the common 
     __doc__ = _DOC.format(
         name="RelayRNNClassifier",
         net="RNNClassifier",
-        summary="Plain (Elman) recurrent network for sktime, which hands over its relay map.",
-        nonlinearity='    nonlinearity : {"tanh", "relu"}, default="tanh"\n        Of the nodes.\n',
+        summary="Plain (Elman) recurrent network for sktime, with access to its relay map.",
+        nonlinearity='    nonlinearity : {"tanh", "relu"}, default="tanh"\n'
+        "        Activation of the nodes.\n",
     )
     _net_class = RNNClassifier
     _module_params = (*_RelayClassifier._module_params, "nonlinearity")
@@ -287,7 +293,7 @@ class RelayGRUClassifier(_RelayClassifier):  # noqa: D101
     __doc__ = _DOC.format(
         name="RelayGRUClassifier",
         net="GRUClassifier",
-        summary="Gated recurrent unit network for sktime, which hands over its relay map.",
+        summary="Gated recurrent unit network for sktime, with access to its relay map.",
         nonlinearity="",
     )
     _net_class = GRUClassifier
@@ -297,7 +303,7 @@ class RelayLSTMClassifier(_RelayClassifier):  # noqa: D101
     __doc__ = _DOC.format(
         name="RelayLSTMClassifier",
         net="LSTMClassifier",
-        summary="Long short-term memory network for sktime, which hands over its relay map.",
+        summary="Long short-term memory network for sktime, with access to its relay map.",
         nonlinearity="",
     )
     _net_class = LSTMClassifier

@@ -77,7 +77,7 @@ def test_knockout_lines():
     np.testing.assert_allclose(median, np.median(chance, axis=1))
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert "relays" in labels
-    assert "all there is to lose" in labels
+    assert "intact network" in labels
     assert KnockoutDisplay(loss, np.empty((3, 0))).plot().band_ is None
     assert KnockoutDisplay(loss, chance).plot(legend=False).ax_.get_legend() is None
 
@@ -310,7 +310,7 @@ def test_history_of_a_training_that_failed_at_a_checkpoint():
     display = RelayHistoryDisplay.from_maps([1, 2, 3], maps)
     assert np.isnan(display.information[1]).all()
     assert display.accuracy_line_ is None
-    with pytest.raises(ValueError, match=r"maps has shape \(3, 1, 4, 5\).*2 checkpoints as epochs"):
+    with pytest.raises(ValueError, match=r"maps has shape \(3, 1, 4, 5\).*n_checkpoints=2"):
         RelayHistoryDisplay.from_maps([1, 2], maps)
     with pytest.raises(ValueError, match="concept=1; expected an integer from 0 to 0"):
         RelayHistoryDisplay.from_maps([1, 2, 3], maps, concept=1)

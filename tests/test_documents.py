@@ -95,6 +95,22 @@ def test_examples(path, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out
 
 
+def test_readme_shows_the_legend_of_a_study():
+    """The output of ``make study`` in the README has the legend that the report writes."""
+    (function,) = (
+        node
+        for node in ast.parse((ROOT / "relayestimators" / "report.py").read_text()).body
+        if getattr(node, "name", "") == "study_table"
+    )
+    lines = [node.value for node in ast.walk(function) if isinstance(node, ast.Constant)]
+    legend = [
+        line for line in lines if isinstance(line, str) and len(line) > 40 and "\n" not in line
+    ]
+    assert len(legend) > 5
+    shown = (ROOT / "README.md").read_text()
+    assert not [line for line in legend if line not in shown]
+
+
 def test_readme_names_commands_that_exist():
     makefile = (ROOT / "Makefile").read_text()
     targets = re.findall(r"^make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE)

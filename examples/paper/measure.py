@@ -80,7 +80,7 @@ def measure(experiment, *, quick=False, in_depth=False):
         "accuracy": accuracy,
         "train_accuracy": net.score(*data.train),
         "majority": majority,
-        "learned": (accuracy - majority) / (1 - majority) > LEARNED,
+        "learned": has_learned(accuracy, majority),
         "places": measured,
     }
     if in_depth:
@@ -89,6 +89,23 @@ def measure(experiment, *, quick=False, in_depth=False):
         record["knockouts_by"] = _losses_by_setting(net, data, seed)
         record["path"] = _mean_path(net, data)
     return record | {"seconds": time.perf_counter() - start}
+
+
+def has_learned(accuracy, majority):
+    """Return whether a network has learned its task.
+
+    Parameters
+    ----------
+    accuracy : float
+        Accuracy on data that were not used for training.
+    majority : float
+        Frequency of the largest class, below 1.
+
+    Returns
+    -------
+    bool
+    """
+    return (accuracy - majority) / (1 - majority) > LEARNED
 
 
 def _measure_layer(net, data, seed, **place):

@@ -12,6 +12,7 @@ from skorch.helper import SliceDataset
 from skorch.utils import check_is_fitted, is_dataset, to_numpy, to_tensor
 from torch import nn
 
+from .._docs import fill_docs
 from ..panels._panel import series_lengths
 from ._default_callbacks import lightened
 from ._loader import BatchLoader
@@ -229,6 +230,7 @@ class RecurrentClassifier(PanelNet):
 
     # ------------------------------------------------------------ inside
 
+    @fill_docs
     def hidden_states(self, X, layer=-1, state="h"):
         """Return the hidden trajectories.
 
@@ -236,10 +238,8 @@ class RecurrentClassifier(PanelNet):
         ----------
         X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
             As in `fit`.
-        layer : int, default=-1
-            Layer number; negative counts from the last.
-        state : {"h", "c"}, default="h"
-            Hidden state, or memory cell of an LSTM.
+        %(layer)s
+        %(state)s
 
         Returns
         -------
@@ -249,6 +249,7 @@ class RecurrentClassifier(PanelNet):
         """
         return self.unroll(X, layer=layer, state=state).hidden
 
+    @fill_docs
     def unroll(self, X, *, clamp=None, layer=-1, state="h", trajectories=True):
         """Run the net step by step, with nodes held fixed if asked for.
 
@@ -258,10 +259,8 @@ class RecurrentClassifier(PanelNet):
             As in `fit`.
         clamp : Clamp, optional
             Nodes to hold; see :class:`Clamp`.
-        layer : int, default=-1
-            Layer whose states are returned.
-        state : {"h", "c"}, default="h"
-            Hidden state, or memory cell of an LSTM.
+        %(layer)s
+        %(state)s
         trajectories : bool, default=True
             Whether to return the trajectories. Without them the run needs far less memory.
 

@@ -1,6 +1,6 @@
-"""Axes to draw on, colors, and what figures have in common."""
+"""Axes, colors, and the import of matplotlib, which all displays share."""
 
-#: Colors that people with any kind of color vision can tell apart (Paul Tol's "muted").
+#: Colors that can be told apart with any kind of color vision (Paul Tol's "muted" palette).
 COLORS = (
     "#332288",
     "#CC6677",
@@ -15,12 +15,12 @@ COLORS = (
 
 
 def pyplot_for(display):
-    """Return matplotlib's pyplot, or say who needs it.
+    """Return matplotlib's pyplot, or raise an error that names what needs it.
 
     Parameters
     ----------
     display : object
-        What is to be drawn.
+        Display that is to be drawn.
 
     Returns
     -------
@@ -37,16 +37,16 @@ def pyplot_for(display):
 
 
 def axes_for(display, ax, *, projection=None):
-    """Return the axes to draw on, new ones if none are given.
+    """Return the axes to draw on, which are new if none are given.
 
     Parameters
     ----------
     display : object
-        What is to be drawn.
+        Display that is to be drawn.
     ax : matplotlib Axes or None
-        What the user gave.
+        Axes given by the user.
     projection : {None, "3d"}
-        What kind of axes is needed.
+        Projection that the axes must have.
 
     Returns
     -------
@@ -54,14 +54,14 @@ def axes_for(display, ax, *, projection=None):
     """
     pyplot = pyplot_for(display)
     if ax is None:
-        if projection == "3d":  # the layout overlooks the label of the third axis
+        if projection == "3d":  # the constrained layout cuts off the label of the third axis
             figure = pyplot.figure(figsize=(7.6, 4.8))
             return figure.add_axes((0.0, 0.08, 0.66, 0.88), projection="3d")
         return pyplot.subplots(layout="constrained")[1]
     if (ax.name == "3d") != (projection == "3d"):
         need = "'3d'" if projection == "3d" else "two dimensions"
         raise ValueError(
-            f"ax has projection {ax.name!r}; expected {need}, for what {type(display).__name__} "
-            "draws here."
+            f"ax has projection {ax.name!r}; expected {need}, because {type(display).__name__} has "
+            f"{'three' if projection == '3d' else 'two'} dimensions here."
         )
     return ax

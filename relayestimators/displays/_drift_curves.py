@@ -1,47 +1,48 @@
-"""How relays move, by lag, for several kinds of nets."""
+"""Similarity, stability and drift of relays over the lag between time steps."""
 
 import numpy as np
 
+from .._docs import fill_docs
 from .._validation import check_choice, check_integer
 from ..dynamics import drift_summary
 from ._axes import COLORS, axes_for
 
 _WHAT = {
     "similarity": "similarity of relays",
-    "stability": "stability of relays\n(0: chance, 1: they stay)",
+    "stability": "stability of relays\n(0: chance, 1: relays stay)",
     "drift": "drift of relays (1 - similarity)",
 }
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 
 
 class DriftDisplay:
-    """How alike the relays of two moments are, over the time between them.
+    """Curves of how similar relays are at two time steps, over the lag between them.
 
-    Draw several kinds of nets into the same axes to compare them.
+    Several groups of networks can be drawn into the same axes to compare them.
 
     Parameters
     ----------
     lags : array-like of shape (n_lags,)
-        Time steps between the two moments.
+        Lags in time steps.
     values : array-like of shape (n_lags,)
         Similarity, stability or drift.
     confidence_interval : array-like of shape (2, n_lags), optional
-        Drawn as a band.
+        Lower and upper ends of the intervals, drawn as a band.
     chance : array-like of shape (n_lags,), optional
-        The value to expect of relays at random nodes, drawn as a dotted line.
+        Value that is expected if relays are at random nodes, drawn as a dotted line.
     what : {"similarity", "stability", "drift"}, default="similarity"
-        What the values are.
+        Quantity that `values` holds.
     label : str, optional
-        Name of the nets, for the legend.
+        Name of the group of networks in the legend.
 
     Attributes
     ----------
     ax_, figure_, line_, band_, chance_line_ : matplotlib objects
-        Set by `plot`; None for what is not drawn.
+        Set by `plot`; None if not drawn.
 
     See Also
     --------
-    drift_summary : Makes these values of many nets.
+    relayestimators.dynamics.drift_summary : Computes these values for many networks.
 
     Examples
     --------
@@ -67,6 +68,7 @@ class DriftDisplay:
         self.label = label
 
     @classmethod
+    @fill_docs
     def from_summary(
         cls, summary, *, what="similarity", concept=None, chance=True, label=None, ax=None, **kwargs
     ):
@@ -77,17 +79,17 @@ class DriftDisplay:
         summary : Bunch
             From :func:`drift_summary`.
         what : {"similarity", "stability", "drift"}, default="similarity"
-            What to draw. Stability is similarity above chance, as a share of what it is at lag 0.
+            Quantity to draw. Stability is the similarity above chance, as a fraction of its value
+            at lag 0.
         concept : int, optional
-            Which concept, of a summary that keeps them apart.
+            Number of the concept, if the summary keeps concepts apart.
         chance : bool, default=True
-            Whether to draw what to expect of relays at random nodes.
+            Whether to draw the value that is expected if relays are at random nodes.
         label : str, optional
-            Name of the nets, for the legend.
-        ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Name of the group of networks in the legend.
+        %(ax)s
         **kwargs : dict
-            For the line, ``Axes.plot``.
+            Options of ``Axes.plot`` for the line.
 
         Returns
         -------
@@ -111,6 +113,7 @@ class DriftDisplay:
         return display.plot(ax, **kwargs)
 
     @classmethod
+    @fill_docs
     def from_maps(
         cls,
         maps,
@@ -126,32 +129,33 @@ class DriftDisplay:
         ax=None,
         **kwargs,
     ):
-        """Summarize relay maps of several nets, and draw the summary.
+        """Summarize relay maps of several networks and draw the summary.
 
         Parameters
         ----------
         maps : sequence of array-like of shape (n_concepts, n_timepoints, n_nodes)
-            One relay map per net, in bits. One net has no interval.
+            One relay map per network, in bits. A single network has no interval.
         others : sequence of array-like of the same shapes, optional
-            A second map of each net from other instances, to correct for errors of estimation.
+            A second map of each network, estimated from other instances, to correct for errors of
+            estimation.
         what : {"similarity", "stability", "drift"}, default="similarity"
-            What to draw. Stability is similarity above chance, as a share of what it is at lag 0.
+            Quantity to draw. Stability is the similarity above chance, as a fraction of its value
+            at lag 0.
         concept : int, optional
-            Which concept; by default every net counts with its mean over concepts.
+            Number of the concept; by default the mean over concepts of each network is used.
         chance : bool, default=True
-            Whether to draw what to expect of relays at random nodes.
+            Whether to draw the value that is expected if relays are at random nodes.
         lags : int or array-like of int, optional
-            Time steps apart, from 0; by default all there are.
+            Lags in time steps, from 0; by default all lags.
         metric : {"cosine", "transport"}, default="cosine"
             As in :func:`relay_similarity`.
         alpha : float, default=0.05
-            Share outside of the confidence intervals, which are over nets.
+            One minus the confidence level of the intervals over networks.
         label : str, optional
-            Name of the nets, for the legend.
-        ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Name of the group of networks in the legend.
+        %(ax)s
         **kwargs : dict
-            For the line, ``Axes.plot``.
+            Options of ``Axes.plot`` for the line.
 
         Returns
         -------
@@ -165,16 +169,16 @@ class DriftDisplay:
         )
 
     def plot(self, ax=None, *, legend=True, **kwargs):
-        """Draw.
+        """Draw the curve.
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Where to draw; a new figure by default. Several displays may share it.
+        ax : matplotlib Axes, default=None
+            Axes to draw on, which several displays may share; by default a new figure.
         legend : bool, default=True
-            Say what the lines are, if there is a label.
+            Whether to add a legend if there is a label.
         **kwargs : dict
-            For the line, ``Axes.plot``.
+            Options of ``Axes.plot`` for the line.
 
         Returns
         -------
@@ -194,7 +198,7 @@ class DriftDisplay:
         ax.xaxis.get_major_locator().set_params(integer=True)
         if legend and options["label"] is not None:
             handles, labels = ax.get_legend_handles_labels()
-            order = sorted(range(len(labels)), key=lambda i: labels[i] == "chance")  # it is last
+            order = sorted(range(len(labels)), key=lambda i: labels[i] == "chance")  # chance last
             ax.legend([handles[i] for i in order], [labels[i] for i in order])
         self.ax_, self.figure_ = ax, ax.figure
         return self
@@ -208,7 +212,7 @@ class DriftDisplay:
         )
 
     def _draw_chance(self, ax):
-        """Draw chance in the color of the line, and have it in the legend once, in gray."""
+        """Draw chance in the color of the line, with one gray entry in the legend."""
         if self.chance is None:
             return None
         style = {"linestyle": ":", "marker": ""}
@@ -219,17 +223,18 @@ class DriftDisplay:
 
 
 def _pick(values, concept):
-    """Return the index of a concept where concepts are kept apart, else the empty one."""
+    """Return the index of a concept, which is empty if the summary is a mean over concepts."""
     if values.ndim == 1:
         if concept is not None:
             raise ValueError(
-                f"concept={concept!r}, but summary has the mean over concepts; expected None, or a "
-                "summary made with per_concept=True."
+                f"concept={concept!r}, but summary is a mean over concepts; expected concept=None, "
+                "or a summary that was computed with per_concept=True."
             )
         return ()
     if concept is None:
         raise ValueError(
-            f"concept=None, but summary keeps {len(values)} concepts apart; expected one of them."
+            f"concept=None, but summary keeps {len(values)} concepts apart; expected an integer "
+            f"from 0 to {len(values) - 1}."
         )
     check_integer(concept, name="concept", low=0, high=len(values) - 1)
     return (concept,)

@@ -1,26 +1,28 @@
-"""What knockouts cost, beside random nodes."""
+"""Costs of knockouts, compared with knockouts of random nodes."""
 
 import numpy as np
 
+from .._docs import fill_docs
 from .._validation import check_integer
 from ._axes import axes_for
 
 
 class KnockoutDisplay:
-    """What knocking out relays costs, beside random nodes, over the start of the knockout.
+    """Loss caused by knocking out relays, over the time step at which the knockout starts.
 
     Parameters
     ----------
     loss : ndarray of shape (n_timepoints,)
-        Cost of knocking out the relays from each time step on.
+        Loss when the relays are knocked out from each time step on.
     random_loss : ndarray of shape (n_timepoints, n_random)
-        Cost of knocking out as many random nodes; without draws no band is drawn.
+        Loss when as many random nodes are knocked out, drawn as a band. With ``n_random=0``
+        there is no band.
     timepoints : ndarray of shape (n_timepoints,), optional
         Labels of the time axis.
     intact : float, optional
-        What can be lost, drawn as a dotted line.
+        Value of the intact network, which is all that can be lost, drawn as a dotted line.
     unit : str, default="bits"
-        Of the losses.
+        Unit of the losses.
 
     Attributes
     ----------
@@ -29,7 +31,7 @@ class KnockoutDisplay:
 
     See Also
     --------
-    knockout_specificity : Measures such costs.
+    relayestimators.inspection.knockout_specificity : Measures such losses.
 
     Examples
     --------
@@ -47,17 +49,17 @@ class KnockoutDisplay:
         self.intact = intact
         self.unit = unit
 
+    @fill_docs
     def plot(self, ax=None, *, legend=True, **kwargs):
-        """Draw.
+        """Draw the losses.
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+        %(ax)s
         legend : bool, default=True
-            Say what the lines are.
+            Whether to add a legend.
         **kwargs : dict
-            For the line of the relays, ``Axes.plot``.
+            Options of ``Axes.plot`` for the line of the relays.
 
         Returns
         -------
@@ -75,7 +77,7 @@ class KnockoutDisplay:
             ax.plot(steps, middle, color="0.5", label="random nodes (median)")
         (self.line_,) = ax.plot(steps, self.loss, **({"color": "C3", "label": "relays"} | kwargs))
         if self.intact is not None:
-            ax.axhline(self.intact, color="k", linestyle=":", label="all there is to lose")
+            ax.axhline(self.intact, color="k", linestyle=":", label="intact network")
         ax.set(xlabel="knocked out from time step", ylabel=f"loss ({self.unit})")
         if legend:
             ax.legend()
@@ -84,18 +86,18 @@ class KnockoutDisplay:
 
 
 class KnockoutCurveDisplay:
-    """What is left as more and more nodes are knocked out, beside random orders.
+    """Score or information left as more and more nodes are knocked out.
 
     Parameters
     ----------
     sizes : ndarray of shape (n_sizes,)
-        Numbers of nodes removed.
-    left : ndarray of shape (n_sizes,), or dict of str to such
-        Score or bits left; several curves by name.
+        Numbers of knocked-out nodes.
+    left : ndarray of shape (n_sizes,), or dict of str to ndarray
+        Score or bits left; a dict has several curves by name.
     random_left : ndarray of shape (n_random, n_sizes), optional
-        The same for random orders; drawn as a band.
+        The same for random orders of nodes, drawn as a band.
     unit : str, default="accuracy"
-        Of what is left.
+        Unit of the values left.
 
     Attributes
     ----------
@@ -104,7 +106,7 @@ class KnockoutCurveDisplay:
 
     See Also
     --------
-    knockout_curve : Measures such curves.
+    relayestimators.inspection.knockout_curve : Measures such curves.
 
     Examples
     --------
@@ -123,6 +125,7 @@ class KnockoutCurveDisplay:
         self.unit = unit
 
     @classmethod
+    @fill_docs
     def from_result(cls, result, *, concept=None, ax=None, **kwargs):
         """Draw the result of :func:`knockout_curve`.
 
@@ -131,11 +134,10 @@ class KnockoutCurveDisplay:
         result : Bunch
             From :func:`knockout_curve`.
         concept : int, optional
-            Draw the bits left of this concept instead of the score.
-        ax : matplotlib Axes, optional
-            Where to draw.
+            Number of the concept whose bits are drawn; by default the score is drawn.
+        %(ax)s
         **kwargs : dict
-            For ``Axes.plot``.
+            Options of ``Axes.plot``.
 
         Returns
         -------
@@ -151,15 +153,15 @@ class KnockoutCurveDisplay:
         )
         return cls(result.sizes, left, random_left, unit="I(A;B), bits").plot(ax, **kwargs)
 
+    @fill_docs
     def plot(self, ax=None, **kwargs):
-        """Draw.
+        """Draw the curves.
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+        %(ax)s
         **kwargs : dict
-            For the lines, ``Axes.plot``.
+            Options of ``Axes.plot`` for the lines.
 
         Returns
         -------

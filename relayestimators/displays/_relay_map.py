@@ -1,26 +1,27 @@
-"""Relay maps as images."""
+"""Relay maps as images of nodes over time."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._docs import fill_docs
 from .._validation import check_integer
 from ._axes import axes_for
 
 
 class RelayMapDisplay:
-    """Relay information of every node at every time step, as an image.
+    """Image of the relay information of every node at every time step.
 
     Parameters
     ----------
     relay_map : ndarray of shape (n_timepoints, n_nodes)
-        Bits, of one concept.
+        Relay information of one concept in bits.
     reliable : ndarray of shape (n_timepoints, n_nodes), bool, optional
-        Where the values rest on enough instances; elsewhere the image is hatched.
+        Whether each value rests on enough instances; the image is hatched elsewhere.
     timepoints : ndarray of shape (n_timepoints,), optional
-        Labels of the time axis.
+        Time steps, for the labels of the time axis.
     label : str, default="relay information (bits)"
-        What the values are; any map of this shape can be drawn, such as those of
-        :func:`knockout_sweep`.
+        Label of the color bar. Any map of this shape can be drawn, such as a result of
+        :func:`~relayestimators.inspection.knockout_sweep`.
 
     Attributes
     ----------
@@ -29,7 +30,7 @@ class RelayMapDisplay:
 
     See Also
     --------
-    RelayAnalyzer : Makes relay maps.
+    relayestimators.RelayAnalyzer : Estimates relay maps.
 
     Examples
     --------
@@ -49,19 +50,19 @@ class RelayMapDisplay:
         self.label = label
 
     @classmethod
+    @fill_docs
     def from_estimator(cls, analyzer, *, concept=0, ax=None, **kwargs):
         """Draw the relay map of one concept of a fitted RelayAnalyzer.
 
         Parameters
         ----------
         analyzer : RelayAnalyzer
-            Fitted.
+            A fitted analyzer.
         concept : int, default=0
             Column of ``concepts_``.
-        ax : matplotlib Axes, optional
-            Where to draw.
+        %(ax)s
         **kwargs : dict
-            For ``Axes.imshow``.
+            Options of ``Axes.imshow``.
 
         Returns
         -------
@@ -76,15 +77,15 @@ class RelayMapDisplay:
         )
         return display.plot(ax=ax, **kwargs)
 
+    @fill_docs
     def plot(self, ax=None, **kwargs):
-        """Draw.
+        """Draw the image.
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+        %(ax)s
         **kwargs : dict
-            For ``Axes.imshow``.
+            Options of ``Axes.imshow``.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Relays over training."""
+"""Relays during the training of a network."""
 
 import numpy as np
 
@@ -9,39 +9,40 @@ from ._axes import COLORS, pyplot_for
 
 
 class RelayHistoryDisplay:
-    """When in training the relays of a concept form, and when they are the final ones.
+    """Relay information of one concept at checkpoints of the training.
 
-    Below, what every node relays at each checkpoint; above, how similar the relay map is to that of
-    the last checkpoint. Checkpoints are drawn equally far apart, whatever the epochs between them.
+    The lower panel shows the relay information of every node at each checkpoint. The upper panel
+    shows how similar the relay map is to that of the last checkpoint. Checkpoints are equally
+    spaced, whatever the number of epochs between them.
 
     Parameters
     ----------
     epochs : array-like of shape (n_checkpoints,)
-        Labels of the checkpoints.
+        Epochs of the checkpoints.
     information : array-like of shape (n_checkpoints, n_nodes)
-        Bits, mean over time steps.
+        Relay information in bits, mean over time steps.
     similarity : array-like of shape (n_checkpoints,)
         Similarity of the relays to those of the last checkpoint.
     chance : array-like of shape (n_checkpoints,), optional
-        What to expect of relays at random nodes, drawn as a dotted line.
+        Similarity that is expected if relays are at random nodes, drawn as a dotted line.
     accuracy : array-like of shape (n_checkpoints,), optional
-        Of the net, drawn beside the similarity.
+        Accuracy of the network, drawn beside the similarity.
 
     Attributes
     ----------
     axes_ : ndarray of two matplotlib Axes
-        Similarity, and image. Set by `plot`, as all of these.
+        Axes of the similarity and of the image. Set by `plot`, like all of these.
     figure_, image_, line_, chance_line_, accuracy_line_ : matplotlib objects
-        None for what is not drawn.
+        None if not drawn.
 
     See Also
     --------
-    RelayMapDisplay : One map, over time steps.
-    relay_similarity : Measures similarity.
+    RelayMapDisplay : One relay map over time steps.
+    relayestimators.dynamics.relay_similarity : The similarity that is drawn.
 
     Examples
     --------
-    Relays that move until epoch 4, and stay:
+    The relays move until epoch 4, and then stay:
 
     >>> import numpy as np
     >>> from relayestimators.displays import RelayHistoryDisplay
@@ -60,18 +61,18 @@ class RelayHistoryDisplay:
 
     @classmethod
     def from_history(cls, history, *, concept=0, axes=None, **kwargs):
-        """Draw what a :class:`RelayHistory` has found while a net was trained.
+        """Draw the relay maps that a :class:`RelayHistory` recorded during training.
 
         Parameters
         ----------
         history : RelayHistory
-            After training with it as a callback.
+            Callback of a network that has been trained.
         concept : int, default=0
-            Which concept.
+            Number of the concept.
         axes : sequence of two matplotlib Axes, optional
-            Where to draw the similarity, and the image; a new figure by default.
+            Axes of the similarity and of the image; by default a new figure.
         **kwargs : dict
-            For ``Axes.imshow``.
+            Options of ``Axes.imshow``.
 
         Returns
         -------
@@ -93,17 +94,17 @@ class RelayHistoryDisplay:
         Parameters
         ----------
         epochs : array-like of shape (n_checkpoints,)
-            When the maps were made.
+            Epochs of the checkpoints.
         maps : array-like of shape (n_checkpoints, n_concepts, n_timepoints, n_nodes)
-            Relay maps in bits. A checkpoint may be NaN.
+            Relay maps in bits; a checkpoint may be NaN.
         concept : int, default=0
-            Which concept.
+            Number of the concept.
         accuracy : array-like of shape (n_checkpoints,), optional
-            Accuracy of the net at each checkpoint.
+            Accuracy of the network at each checkpoint.
         axes : sequence of two matplotlib Axes, optional
-            Where to draw the similarity, and the image; a new figure by default.
+            Axes of the similarity and of the image; by default a new figure.
         **kwargs : dict
-            For ``Axes.imshow``.
+            Options of ``Axes.imshow``.
 
         Returns
         -------
@@ -113,7 +114,7 @@ class RelayHistoryDisplay:
         if maps.ndim != 4 or 0 in maps.shape or len(maps) != len(epochs):
             raise ValueError(
                 f"maps has shape {maps.shape}; expected (n_checkpoints, n_concepts, n_timepoints, "
-                f"n_nodes), with {len(epochs)} checkpoints as epochs has."
+                f"n_nodes) with n_checkpoints={len(epochs)}, the length of epochs."
             )
         check_integer(concept, name="concept", low=0, high=maps.shape[1] - 1)
         relays = maps[:, concept]
@@ -128,16 +129,16 @@ class RelayHistoryDisplay:
         return display.plot(axes, **kwargs)
 
     def plot(self, axes=None, *, legend=True, **kwargs):
-        """Draw.
+        """Draw the two panels.
 
         Parameters
         ----------
         axes : sequence of two matplotlib Axes, optional
-            Where to draw the similarity, and the image; a new figure by default.
+            Axes of the similarity and of the image; by default a new figure.
         legend : bool, default=True
-            Say what the lines are.
+            Whether to add a legend.
         **kwargs : dict
-            For ``Axes.imshow``.
+            Options of ``Axes.imshow``.
 
         Returns
         -------
@@ -150,7 +151,7 @@ class RelayHistoryDisplay:
                 2, sharex=True, layout="constrained", height_ratios=[1, 2], figsize=(6.4, 5.6)
             )
         if np.size(axes) != 2:
-            raise ValueError(f"axes holds {np.size(axes)} Axes; expected two.")
+            raise ValueError(f"axes holds {np.size(axes)} Axes; expected 2.")
         self.axes_ = np.ravel(axes)
         above, below = self.axes_
         self._draw_lines(above)
@@ -174,11 +175,15 @@ class RelayHistoryDisplay:
         places = np.arange(len(self.epochs))
         self.chance_line_ = self.accuracy_line_ = None
         (self.line_,) = ax.plot(
-            places, self.similarity, color=COLORS[0], marker="o", label="similarity to the last"
+            places,
+            self.similarity,
+            color=COLORS[0],
+            marker="o",
+            label="similarity to the last checkpoint",
         )
         if self.chance is not None:
             (self.chance_line_,) = ax.plot(
-                places, self.chance, color=COLORS[0], linestyle=":", label="by chance"
+                places, self.chance, color=COLORS[0], linestyle=":", label="chance"
             )
         if self.accuracy is not None:
             (self.accuracy_line_,) = ax.plot(

@@ -1,4 +1,4 @@
-"""Trajectories along their principal components."""
+"""Trajectories in state space, along their principal components."""
 
 import numpy as np
 
@@ -8,38 +8,40 @@ from ._axes import COLORS, axes_for
 
 
 class StateSpaceDisplay:
-    """The way of the states along two or three principal components.
+    """Trajectories of hidden states along two or three principal components.
 
-    Mean trajectories of the classes are lines with a dot at every time step, an open circle at the
-    start, a square at the end, and arrowheads on the way. Single ones are faint. A window, such as
-    a delay, is drawn bold.
+    The mean trajectory of each class is a line with a dot at every time step, an open circle at the
+    start, a square at the end, and arrowheads along the way. Trajectories of single instances are
+    faint. A window of time steps, such as a delay, is drawn bold.
 
     Parameters
     ----------
     scores : array-like of shape (n_instances, n_timepoints, n_components)
-        Single trajectories along two or three components; NaN where a series has ended.
+        Trajectories of single instances along two or three components; NaN where a series has
+        ended.
     y : array-like of shape (n_instances,), optional
-        Labels, which give single trajectories the colors of their classes.
+        Labels, for the colors of single trajectories.
     class_means : array-like of shape (n_classes, n_timepoints, n_components), optional
-        Mean trajectories.
+        Mean trajectories of the classes.
     classes : array-like of shape (n_classes,), optional
-        Their labels.
+        Labels of the classes.
     explained_variance_ratio : array-like of shape (n_components,), optional
-        Share of the variance along each component, for the labels of the axes.
+        Fraction of the variance along each component, for the labels of the axes.
     window : tuple of two int, optional
-        First time step of the window, and one after the last.
+        Half-open window of time steps: the first, and one after the last.
 
     Attributes
     ----------
     ax_, figure_, legend_ : matplotlib objects
         Set by `plot`.
     lines_, window_lines_, single_lines_, arrows_ : list of matplotlib objects
-        Set by `plot`: mean trajectories, their windows, single trajectories, arrowheads.
+        Set by `plot`: mean trajectories, their parts in the window, single trajectories, and
+        arrowheads.
 
     See Also
     --------
-    trajectory_pca : The trajectories that are drawn.
-    attractor_summary : The same in numbers, and in all dimensions.
+    relayestimators.dynamics.trajectory_pca : Computes the trajectories that are drawn.
+    relayestimators.dynamics.attractor_summary : Describes them in numbers, in all dimensions.
 
     Examples
     --------
@@ -90,28 +92,28 @@ class StateSpaceDisplay:
         ax=None,
         **kwargs,
     ):
-        """Run a net, and draw the way of its states.
+        """Run a network and draw the trajectories of its states.
 
         Parameters
         ----------
         estimator : fitted classifier
-            With ``unroll``, as all of ours have.
+            A classifier with ``unroll``.
         X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            What the net is shown.
+            Series that the network is run on.
         y : array-like of shape (n_instances,), optional
             Labels, or the values of a concept such as ``task.concepts[task.target, 0]``.
         layer : int, default=-1
-            Layer of the states.
+            Number of the recurrent layer; negative numbers count from the last layer.
         state : {"h", "c"}, default="h"
             Hidden state, or memory cell of an LSTM.
         n_components : {2, 3}, default=2
-            How many principal components to draw.
+            Number of principal components to draw.
         start, stop : int, optional
             Half-open window of time steps to highlight, such as ``task.delay``; none by default.
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default. With three components its projection is "3d".
+            Axes to draw on, with projection "3d" for three components; by default a new figure.
         **kwargs : dict
-            For :meth:`plot`.
+            Options of :meth:`plot`.
 
         Returns
         -------
@@ -134,17 +136,18 @@ class StateSpaceDisplay:
         Parameters
         ----------
         result : Bunch
-            From :func:`trajectory_pca`. Without labels there, only single trajectories are drawn.
+            From :func:`trajectory_pca`. If it was computed without labels, only single
+            trajectories are drawn.
         y : array-like of shape (n_instances,), optional
-            The labels, for the colors of single trajectories.
+            Labels, for the colors of single trajectories.
         n_components : {2, 3}, default=2
-            How many of the components to draw.
+            Number of principal components to draw.
         start, stop : int, optional
             Half-open window of time steps to highlight; none by default.
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default. With three components its projection is "3d".
+            Axes to draw on, with projection "3d" for three components; by default a new figure.
         **kwargs : dict
-            For :meth:`plot`.
+            Options of :meth:`plot`.
 
         Returns
         -------
@@ -153,7 +156,9 @@ class StateSpaceDisplay:
         check_integer(n_components, name="n_components", low=2, high=3)
         _, n_timepoints, n_there = result.scores.shape
         if n_components > n_there:
-            raise ValueError(f"n_components={n_components}, but result has {n_there}.")
+            raise ValueError(
+                f"n_components={n_components}; expected at most {n_there}, as result has."
+            )
         window = None
         if start is not None or stop is not None:
             window = check_window(0 if start is None else start, stop, n_timepoints)
@@ -169,18 +174,18 @@ class StateSpaceDisplay:
         return display.plot(ax, **kwargs)
 
     def plot(self, ax=None, *, n_single=10, legend=True, **kwargs):
-        """Draw.
+        """Draw the trajectories.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default. With three components its projection is "3d".
+            Axes to draw on, with projection "3d" for three components; by default a new figure.
         n_single : int, default=10
-            Single trajectories to draw of every class, the first ones.
+            Number of single trajectories to draw per class; the first ones are drawn.
         legend : bool, default=True
-            Say what is what, right of the axes.
+            Whether to add a legend to the right of the axes.
         **kwargs : dict
-            For the mean trajectories, ``Axes.plot``.
+            Options of ``Axes.plot`` for the mean trajectories.
 
         Returns
         -------
@@ -190,7 +195,7 @@ class StateSpaceDisplay:
         check_integer(n_single, name="n_single", low=0)
         n_components = np.shape(self.scores)[-1]
         if n_components not in (2, 3):
-            raise ValueError(f"scores has {n_components} components; expected two or three.")
+            raise ValueError(f"scores has {n_components} components; expected 2 or 3.")
         made = ax is None
         ax = axes_for(self, ax, projection="3d" if n_components == 3 else None)
         self.lines_, self.window_lines_, self.arrows_ = [], [], []
@@ -237,10 +242,10 @@ class StateSpaceDisplay:
             if self.explained_variance_ratio is not None:
                 label += f" ({self.explained_variance_ratio[number]:.0%} of variance)"
             ax.set(**{f"{axis}label": label})
-        ax.set_aspect("equal")  # lengths and angles as they are
+        ax.set_aspect("equal")  # keeps lengths and angles
 
     def _add_legend(self, made):
-        """Draw a legend beside the axes, for which only figures of our own surely have room."""
+        """Draw a legend outside the figure's axes, or beside axes that the user gave."""
         look, empty = {"color": "0.3", "linestyle": "none"}, [[]] * np.shape(self.scores)[-1]
         if self.lines_:
             self.ax_.plot(*empty, **look, **_START, label="start")
@@ -263,7 +268,7 @@ _END = {"marker": "s", "markersize": 7, "markeredgecolor": "white"}
 
 
 def _colors(n_classes):
-    """Return a color per class, from a map in the order of the classes if there are many."""
+    """Return a color per class, from a continuous color map if there are many classes."""
     if n_classes <= len(COLORS):
         return list(COLORS[:n_classes])
     from matplotlib import colormaps
@@ -282,12 +287,14 @@ def _diagonal(paths):
 
 
 def _draw_arrows(ax, path, extent, color):
-    """Draw arrowheads on the steps that are long enough to see one."""
+    """Draw arrowheads on the steps that are long enough for one to be visible."""
     steps = np.diff(path, axis=0)
     lengths = np.linalg.norm(steps, axis=1)
     seen = lengths > 0.06 * extent
     steps = steps[seen] / lengths[seen, None]
-    middle = path[:-1][seen] + 0.65 * lengths[seen, None] * steps  # apart on the way back
+    middle = (
+        path[:-1][seen] + 0.65 * lengths[seen, None] * steps
+    )  # apart from those of the way back
     if path.shape[1] == 3:
         size = 0.04 * extent
         tails = middle - size / 2 * steps

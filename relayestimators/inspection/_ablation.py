@@ -1,8 +1,9 @@
-"""What all studies share: a fitted net, labeled data, and what a knockout costs there.
+"""Ablation: the measurement of knockouts that all studies share.
 
-A knockout is read out three ways: the score it costs; per concept the bits of I(A;B) it costs, A
-being the concept value of the true and B of the predicted class; and per concept how far it moves
-the log-odds of what the net said, which shows effects that change no prediction.
+The effect of a knockout is measured in three ways: the score that is lost; for every concept, the
+bits of I(A;B) that are lost, where A and B are the concept values of the true and of the predicted
+class; and for every concept, how far the log-odds of the intact network's prediction move, which
+also shows effects that change no prediction.
 """
 
 import sys
@@ -26,19 +27,21 @@ from ..panels._conversion import frames_to_tensor
 from ..relay._concepts import concept_values
 from ..relay._information import information_of_counts
 
-_CHUNK = 32  # knockouts per task; fixed, so that results do not depend on n_jobs
-_CHUNK_RANDOM = 8  # where every instance has values of its own
-_MAIN_ONLY = ("hidden", "intact")  # trajectories are large, and no business of workers
+_CHUNK = 32  # knockouts per task; fixed, so that results do not depend on the workers
+_CHUNK_RANDOM = 8  # the same if every instance has its own values, which need more memory
+_MAIN_ONLY = ("hidden", "intact")  # large, and not needed by workers
 _TINY = np.finfo(np.float32).tiny
 
 
 class Knockout(NamedTuple):
-    """A set of nodes and a half-open window of time steps.
+    """A set of nodes that are knocked out in a window of time steps.
 
     Parameters
     ----------
     nodes : ndarray of shape (n_chosen,), int
+        Node numbers.
     start, stop : int
+        Half-open window.
     """
 
     nodes: np.ndarray
@@ -47,20 +50,20 @@ class Knockout(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What is left, or lost, under knockouts.
+    """Scores and information that are left, or lost, under knockouts.
 
     Parameters
     ----------
     score : ndarray of shape (n_knockouts, n_draws)
-        Of all instances.
+        Score of all instances.
     information : ndarray of shape (n_knockouts, n_draws, n_concepts)
-        Bits of I(A;B) of all instances.
+        I(A;B) of all instances in bits.
     effect : ndarray of shape (n_knockouts, n_draws, n_concepts)
-        Mean over instances of the absolute change of the log-odds, in bits.
+        Absolute change of the log-odds in bits, mean over instances.
     half_scores : ndarray of shape (n_knockouts, n_draws, n_halves)
-        Of random halves of the instances.
+        Scores of random halves of the instances.
     half_information : ndarray of shape (n_knockouts, n_draws, n_halves, n_concepts)
-        The same.
+        I(A;B) of random halves of the instances in bits.
     """
 
     score: np.ndarray
@@ -70,7 +73,7 @@ class Reading(NamedTuple):
     half_information: np.ndarray
 
     def lost_from(self, intact):
-        """Return losses, given the reading of the intact net."""
+        """Return the losses relative to the reading of the intact network."""
         return Reading(
             intact.score - self.score,
             intact.information - self.information,
@@ -85,23 +88,30 @@ class Reading(NamedTuple):
 
 
 class Ablation:
-    """A fitted net and labeled instances to knock nodes out on; the net is not changed.
+    """A fitted network and labeled instances on which knockouts are measured.
+
+    The network is not changed.
 
     Parameters
     ----------
     estimator : fitted classifier
-        With ``unroll`` and ``knock_out``.
+        A classifier with ``unroll`` and ``knock_out``.
     X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
+        Data to measure on. They are checked once.
     y : array-like of shape (n_instances,)
+        True labels.
     concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts)
+        Concepts whose information is measured.
     layer : int
+        Number of the layer.
     state : {"h", "c"}
+        Hidden state, or memory cell of an LSTM.
     scoring : str, callable or None
-        None is accuracy.
+        Metric as in scikit-learn; None is accuracy.
     n_halves : int
-        Random halves of the instances everything is also measured on.
+        Number of random halves of the instances on which everything is measured as well.
     random_state : RandomState
-        Draws the halves.
+        Controls the randomness of the halves.
     """
 
     def __init__(
@@ -139,11 +149,11 @@ class Ablation:
         self.intact = Reading(*(part[None, None] for part in self.read(self.proba)))
 
     def __getstate__(self):
-        """Return what workers need."""
+        """Return the attributes that workers need."""
         return {name: part for name, part in vars(self).items() if name not in _MAIN_ONLY}
 
     def __sizeof__(self):
-        """Return bytes, data included: dask sends its workers what is large only once."""
+        """Return the size in bytes with all data, because dask sends large objects only once."""
         return sum(map(sys.getsizeof, self.__getstate__().values()))
 
     @property
@@ -152,100 +162,102 @@ class Ablation:
         return self.table.shape[1]
 
     def measure(self, knockouts, *, value, n_draws=1, seed=0, n_jobs=None, verbose=0):
-        """Return what is lost under each of many knockouts.
+        """Return the losses under each of many knockouts.
 
         Parameters
         ----------
         knockouts : sequence of Knockout
+            Knockouts, each applied on its own.
         value : {"zero", "mean", "resample", "noise"}, float or array-like
-            What nodes are held at; arrays of shape (n_nodes,) or (n_timepoints, n_nodes) have a
-            value for every node of the layer.
+            Value that nodes are clamped to; an array of shape (n_nodes,) or (n_timepoints,
+            n_nodes) has a value for every node of the layer.
         n_draws : int, default=1
-            How often values are drawn, if they are random.
+            Number of draws of random values.
         seed : int
-            Draws them. In the same draw all knockouts get the same donors.
+            Seed of these draws. Within a draw, all knockouts use the same donors.
         n_jobs : int, optional
-            Joblib workers, threads unless another backend is configured.
+            Number of joblib workers, which are threads unless another backend is configured.
         verbose : int, default=0
-            Show a progress bar.
+            If nonzero, show a progress bar.
 
         Returns
         -------
         Reading
-            Losses; one draw if values are not random.
+            Losses. There is one draw if the values are not random.
         """
         values = clamp_values(value, np.arange(self.n_nodes), self.hidden)
         late = {start for _, start, _ in knockouts if start >= self.longest}
         if late:
             warnings.warn(
-                f"All series have ended by step {min(late)}: knockouts from then on change "
-                "nothing.",
+                f"All series have ended by time step {min(late)}, so knockouts that start there or "
+                "later change nothing.",
                 stacklevel=3,
             )
         random = isinstance(value, str) and value in RANDOM
         seeds = check_random_state(seed).randint(2**31 - 1, size=n_draws if random else 1)
-        # the same knockout, such as a random set that stands beside many, is run once
+        # a knockout that occurs several times, such as a random set shared by many, is run once
         keys = [(tuple(nodes), start, stop) for nodes, start, stop in knockouts]
         distinct = dict(zip(keys, knockouts, strict=True))
         runs = [(*knockout, draw) for knockout in distinct.values() for draw in seeds]
-        order = sorted(range(len(runs)), key=lambda i: runs[i][1])  # neighbors share a prefix
+        order = sorted(range(len(runs)), key=lambda i: runs[i][1])  # runs in a task share a prefix
         size = _CHUNK_RANDOM if random else _CHUNK
         tasks = [[runs[i] for i in order[at : at + size]] for at in range(0, len(runs), size)]
-        read = []
-        alone = effective_n_jobs(n_jobs) > 1  # workers, and each in one thread
-        with one_thread(alone):
+        readings = []
+        single_thread = effective_n_jobs(n_jobs) > 1  # workers must not compete for cores
+        with one_thread(single_thread):
             results = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
-                delayed(_run)(self, task, value, values, alone) for task in tasks
+                delayed(_run)(self, task, value, values, single_thread) for task in tasks
             )
             with tqdm(total=len(runs), disable=not verbose, desc="knockouts") as bar:
                 for result in results:
-                    read += result
+                    readings += result
                     bar.update(len(result))
         place = {key: i for i, key in enumerate(distinct)}
         back = np.argsort(order).reshape(len(distinct), len(seeds))
         back = back[[place[key] for key in keys]] if keys else back
-        parts = zip(*read, strict=True) if read else [[]] * len(Reading._fields)
+        parts = zip(*readings, strict=True) if readings else [[]] * len(Reading._fields)
         shapes = [part.shape[2:] for part in self.intact]
-        left = [
+        remaining = [
             np.array(p).reshape(len(runs), *s)[back] for p, s in zip(parts, shapes, strict=True)
         ]
-        return Reading(*left).lost_from(self.intact)
+        return Reading(*remaining).lost_from(self.intact)
 
     def read(self, proba):
-        """Return the parts of a Reading, of one run."""
+        """Return the fields of a Reading for one run."""
         codes = proba.argmax(axis=1)
-        everybody = np.arange(len(codes))[None]
+        all_instances = np.arange(len(codes))[None]
         information, half_information = (
             _information(self.truth, self.coded[codes], self.n_values, selections)
-            for selections in (everybody, self.halves)
+            for selections in (all_instances, self.halves)
         )
         effect = np.abs(self._log_odds(proba) - self.odds).mean(axis=0)
         score, half_scores = self._score(proba, codes)
         return score, information[0], effect, half_scores, half_information
 
     def _score(self, proba, codes):
-        """Return the score of all instances and of the halves."""
+        """Return the score of all instances, and of the halves."""
         if self.scorer is None:
             right = self.classes[codes] == self.y
             return right.mean(), right[self.halves].mean(axis=1)
-        scores = [self._ask(proba, rows) for rows in (np.arange(len(self.y)), *self.halves)]
+        scores = [self._call_scorer(proba, rows) for rows in (np.arange(len(self.y)), *self.halves)]
         return np.float64(scores[0]), np.array(scores[1:], dtype=np.float64)
 
-    def _ask(self, proba, rows):
-        """Ask the scorer, about some of the instances."""
-        answers = _Answers(self.classes, proba[rows])
+    def _call_scorer(self, proba, rows):
+        """Return the score that the scorer gives to predictions for some of the instances."""
+        predictor = _FixedPredictions(self.classes, proba[rows])
         try:
-            return self.scorer(answers, _safe_indexing(self.X, rows), self.y[rows])
+            return self.scorer(predictor, _safe_indexing(self.X, rows), self.y[rows])
         except ValueError as error:
             if len(rows) == len(self.y):
                 raise
             raise ValueError(
-                f"scoring={self.scorer!r} cannot score a random half of the instances, as may be "
-                f"when a half lacks a class; use more instances or another metric. It says: {error}"
+                f"scoring={self.scorer!r} cannot score a random half of the instances, which may "
+                "happen if a half lacks a class; use more instances or another metric. The metric "
+                f"reported: {error}"
             ) from error
 
     def _log_odds(self, proba):
-        """Return the log-odds, in bits, of the concept values the intact net predicts."""
+        """Return the log-odds, in bits, of the concept values that the intact network predicts."""
         said = self.coded[self.proba.argmax(axis=1)]
         same = said[:, None, :] == self.coded[None]  # instances, classes, concepts
         proba = np.asarray(proba, dtype=np.float64)
@@ -254,39 +266,40 @@ class Ablation:
         return np.log2(np.maximum(with_it, _TINY)) - np.log2(np.maximum(without, _TINY))
 
 
-def _run(ablation, runs, value, values, alone):
-    """Knock out and read, for some runs (nodes, start, stop, seed); what a worker does."""
+def _run(ablation, runs, value, values, single_thread):
+    """Measure some runs (nodes, start, stop, seed); this is the task of a worker."""
     clamps = []
     for nodes, start, stop, seed in runs:
         rng = np.random.RandomState(seed)
         held = draw_values(value, values[..., nodes], rng, len(ablation.y), same=True)
         clamps.append(Clamp(nodes, held, start, stop, ablation.layer, ablation.state))
     # X was checked when the intact network was run, and need not be checked for every task
-    with one_thread(alone), config_context(assume_finite=True):
+    with one_thread(single_thread), config_context(assume_finite=True):
         proba = ablation.estimator.knock_out(ablation.X, clamps).proba
     return [ablation.read(part) for part in proba]
 
 
 def of_analyzer(analyzer, concepts, layer, state):
-    """Return what to measure on which nodes: as asked, else as of the analyzer that ranked them.
+    """Return concepts, layer and state as requested, or else those of the analyzer.
 
     Parameters
     ----------
     analyzer : RelayAnalyzer or None
+        Analyzer that ranked the nodes, if one did.
     concepts : str, array-like or None
     layer : int or None
     state : {"h", "c"} or None
-        What was asked for.
+        Requested values; None takes those of the analyzer.
 
     Returns
     -------
     dict
-        The options of `Ablation` of these names.
+        Options of `Ablation` with these names.
 
     Raises
     ------
     ValueError
-        If another layer or state is asked for than that of the analyzer's nodes.
+        If the requested layer or state is not that of the analyzer's nodes.
     """
     asked = {"concepts": concepts, "layer": layer, "state": state}
     own = {"concepts": "ovr", "layer": -1, "state": "h"}
@@ -296,13 +309,14 @@ def of_analyzer(analyzer, concepts, layer, state):
         for name in ("layer", "state"):
             if asked[name] not in (None, own[name]):
                 raise ValueError(
-                    f"{name}={asked[name]!r}, but the nodes of the analyzer are of {own[name]!r}."
+                    f"{name}={asked[name]!r}; expected {own[name]!r} or None, because the nodes "
+                    "were ranked there."
                 )
     return {name: own[name] if asked[name] is None else asked[name] for name in own}
 
 
-def other_divisions(table):
-    """Tell which concepts are another division of the classes than each concept.
+def other_partitions(table):
+    """Return which concepts partition the classes differently from each concept.
 
     Parameters
     ----------
@@ -311,26 +325,26 @@ def other_divisions(table):
     Returns
     -------
     ndarray of shape (n_concepts, n_concepts), bool
-        With two classes, "one against the rest" is the same division for both.
+        With two classes, "one class against the rest" is the same partition for both.
     """
     same = (table[:, None] == table[None]).reshape(-1, table.shape[1])  # pairs of classes together
     return (same[:, :, None] != same[:, None, :]).any(axis=0)
 
 
 def mean_of_others(by_set, different):
-    """Return what sets cost, on average, the concepts that are other divisions.
+    """Return the mean loss of the concepts that are other partitions of the classes.
 
     Parameters
     ----------
     by_set : ndarray of shape (..., n_concepts, n_concepts)
-        Bits lost: set of which concept, measured on which.
+        Bits lost, by the concept that the set belongs to and the concept that is measured.
     different : ndarray of shape (n_concepts, n_concepts), bool
-        From `other_divisions`.
+        From `other_partitions`.
 
     Returns
     -------
     ndarray of shape (..., n_concepts)
-        NaN where there are none.
+        NaN where there is no such concept.
     """
     number = different.sum(axis=1)
     total = np.where(different, by_set, 0.0).sum(axis=-1)
@@ -338,7 +352,7 @@ def mean_of_others(by_set, different):
 
 
 def _information(truth, predicted, n_values, selections):
-    """Return I(A;B) in bits, (n_selections, n_concepts), over each selection of instances."""
+    """Return I(A;B) in bits, of shape (n_selections, n_concepts), of selections of instances."""
     bits = np.empty((len(selections), len(n_values)))
     for c, n in enumerate(n_values):
         joint = (truth[:, c] * n + predicted[:, c])[selections]
@@ -348,8 +362,8 @@ def _information(truth, predicted, n_values, selections):
     return bits
 
 
-class _Answers(ClassifierMixin, BaseEstimator):
-    """A classifier whose answers are known, for scikit-learn's scorers to ask."""
+class _FixedPredictions(ClassifierMixin, BaseEstimator):
+    """A classifier whose predictions are given, for scikit-learn's scorers."""
 
     def __init__(self, classes, proba):
         self.classes = self.classes_ = classes

@@ -1,26 +1,26 @@
-"""combine_rankings: nodes that several rankings agree on."""
+"""Combination of several rankings of nodes."""
 
 import numpy as np
 
 
 def combine_rankings(*scores):
-    """Combine scores of nodes: those high in all of them come out high.
+    """Combine scores of nodes, so that nodes with high values in all of them come first.
 
     Parameters
     ----------
     *scores : array-like of shape (..., n_nodes)
-        Such as relay maps, and other importances of the same nodes; negative values count as 0.
+        Scores of the same nodes, such as relay maps; negative values count as 0.
 
     Returns
     -------
     ndarray of shape (..., n_nodes)
-        Geometric mean of the shares nodes have in each of the scores; a score that is 0
-        throughout has no say.
+        Geometric mean of the fractions that the nodes have of each score. A score that is 0 for all
+        nodes is ignored.
 
     See Also
     --------
-    rank_nodes : Scores by name.
-    compare_rankings : What rankings, and combinations, are worth.
+    rank_nodes : Scores of nodes by name.
+    compare_rankings : Compares rankings, and combinations of them, by knockouts.
 
     Examples
     --------

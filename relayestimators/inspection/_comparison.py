@@ -1,21 +1,24 @@
-"""Rankings of nodes side by side: what their top nodes cost, when knocked out."""
+"""Comparison of rankings: losses when the strongest nodes of each are knocked out."""
 
 import numpy as np
+from sklearn import config_context
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
 from sklearn.utils.validation import column_or_1d
 from tqdm.auto import tqdm
 
+from .._docs import fill_docs
 from .._intervals import subsampling_interval
 from .._validation import check_alpha, check_integer, check_size, check_timepoints
+from ..panels import panel_to_tensor
 from ..panels._conversion import frames_to_tensor
 from ..relay._order import strongest_nodes
-from ._ablation import Ablation, Knockout, mean_of_others, other_divisions
+from ._ablation import Ablation, Knockout, mean_of_others, other_partitions
 from ._combination import combine_rankings
 from ._ranking import RANKINGS, rank_nodes
 from ._sweep import knockout_sweep, window_ends
 
-KNOCKOUT = "knockout"  # the ranking that needs knockouts, so that it cannot live in `rankings`
+KNOCKOUT = "knockout"  # a ranking by knockouts, which rank_nodes does not offer
 DEFAULT_RANKINGS = (
     ("throughput", KNOCKOUT),
     "throughput",
@@ -27,6 +30,7 @@ DEFAULT_RANKINGS = (
 )
 
 
+@fill_docs
 def compare_rankings(
     estimator,
     X,
@@ -50,100 +54,87 @@ def compare_rankings(
     n_jobs=None,
     verbose=0,
 ):
-    """Put rankings of nodes through the same knockouts, and compare what they cost.
+    """Compare rankings of nodes by the losses when their strongest nodes are knocked out.
 
-    On one part of the data every ranking names, for each concept at each time step, its strongest
-    nodes. On the other part these are held from that time step on, or for some steps. A good
-    ranking of the nodes that carry a concept names nodes whose knockout costs this concept much,
-    more than the other concepts, and more than random nodes.
+    On one part of the data, every ranking names its strongest nodes for each concept at each time
+    step. On the other part, these nodes are knocked out from that time step on, or for a number of
+    steps. If a ranking is good, their knockout loses much information about their concept, more
+    than about other concepts, and more than a knockout of random nodes.
 
     Parameters
     ----------
-    estimator : fitted classifier
-        With ``unroll`` and ``knock_out``; it is not changed.
-    X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-        Data the net has not been trained on.
-    y : array-like of shape (n_instances,)
-        Labels.
+    %(estimator)s
+    %(X)s Data that the network was not trained on
+    %(y)s
     rankings : sequence, or dict by name
-        Each a method of :func:`rank_nodes`; or "knockout", the mean effect of knocking the node
-        out alone, from the time step on; or a tuple of those, combined: nodes that all of them
-        rank high come first (the product of the nodes' shares). In a dict also scores of your
-        own, of shape (n_concepts, n_timepoints, n_nodes), 1 where they do not differ, or
-        (n_nodes,).
+        Rankings to compare. Each is a method of :func:`rank_nodes`; or "knockout", the mean effect
+        when the node alone is knocked out from the time step on; or a tuple of these, combined by
+        :func:`combine_rankings`. The values of a dict may also be scores of your own, of shape
+        (n_concepts, n_timepoints, n_nodes), with 1 where they do not differ, or (n_nodes,).
     find : tuple (X, y), optional
-        Data to make the rankings on. By default it is what `test_size` leaves of `X`.
-    concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts), default="ovr"
-        As in :class:`RelayAnalyzer`.
-    timepoints : None, int or array-like of int, default=None
-        Time steps; negative ones count from the end. None is all.
+        Data to rank nodes on. By default this is the part of `X` that `test_size` leaves.
+    %(concepts)s
+    %(timepoints)s
     width : int or None, default=None
-        Time steps that nodes are held from each of these on; None is up to the end. Nodes that are
-        held to the end are also missing where the net is read out; one step, in the middle of the
-        series, asks only for what the nodes carry on.
+        Number of time steps of each knockout; None extends it to the end. Nodes that are knocked
+        out to the end are also missing when the output is read. A knockout of one step in the
+        middle of the series measures only what the nodes pass on.
     n_relays : int or float, default=0.25
-        Nodes per set; a float is a fraction of all.
+        Number of nodes per set; a float is a fraction of all nodes.
     test_size : int, float or None, default=0.5
-        Part of `X`, stratified, that knockouts are measured on, the rest being for the rankings;
-        None uses all for both. Of no account if `find` is given.
-    value : {"mean", "zero", "resample", "noise"}, float or array-like, default="mean"
-        What nodes are held at, as in :func:`knockout_importance`.
-    layer : int, default=-1
-        Layer of the nodes.
-    state : {"h", "c"}, default="h"
-        Hidden state, or memory cell of an LSTM.
+        Part of `X`, stratified by class, on which knockouts are measured; nodes are ranked on the
+        rest. None uses all instances for both. It is ignored if `find` is given.
+    %(value)s
+    %(layer)s
+    %(state)s
     n_random : int, default=20
-        Random sets of nodes.
-    n_draws : int, default=5
-        How often values are drawn if they are random.
+        Number of random sets of nodes.
+    %(n_draws)s
     n_resamples : int, default=100
-        Random halves of the instances behind the confidence intervals.
-    alpha : float, default=0.05
-        Share outside the intervals.
-    random_state : int, RandomState instance or None, default=None
-        Draws all there is to draw.
-    n_jobs : int, optional
-        Joblib workers, threads unless another backend is configured.
-    verbose : int, default=0
-        Show a progress bar.
+        Number of random halves of the instances for the confidence intervals.
+    %(alpha)s
+    %(random_state)s everything that is drawn
+    %(n_jobs_threads)s
+    %(verbose)s
 
     Returns
     -------
     result : :class:`~sklearn.utils.Bunch`
         rankings : list of str
-            Their names.
+            Names of the rankings.
         timepoints : ndarray of shape (n_timepoints,), int
-            The time steps.
+            Time steps at which nodes were ranked.
         sets : ndarray of shape (n_rankings, n_concepts, n_timepoints, n_relays), int
-            The nodes, strongest first.
+            Nodes that were knocked out, strongest first.
         information : ndarray of shape (n_concepts,)
-            Bits: I(A;B) of the intact net.
+            I(A;B) of the intact network in bits.
         loss : ndarray of shape (n_rankings, n_concepts, n_timepoints, n_concepts)
-            Bits lost: nodes of which concept, from which time step on, measured on which.
+            Bits lost, by the concept that the nodes belong to, the time step, and the concept that
+            is measured.
         random_loss : ndarray of shape (n_random, n_timepoints, n_concepts)
-            Bits lost by random sets.
+            Bits lost by the random sets.
         own, other : ndarray of shape (n_rankings, n_concepts)
-            Bits lost of the concept the nodes are for, and of the other concepts, as far as they
-            divide the classes in another way (NaN if none does, as with "ovr" of two classes);
-            means over time steps.
+            Bits lost of the nodes' own concept, and of those other concepts that partition the
+            classes differently (NaN if there are none, as with "ovr" of two classes); means over
+            time steps.
         random : ndarray of shape (n_concepts,)
-            Bits lost with random sets.
+            Bits lost by random sets, mean over sets and time steps.
         specificity : ndarray of shape (n_rankings,)
             Own minus other, mean over concepts.
         advantage : ndarray of shape (n_rankings,)
             Own minus random, mean over concepts.
         difference : ndarray of shape (n_rankings, n_rankings)
-            Specificity of the row less that of the column.
+            Specificity of the ranking in the row minus that in the column.
         intervals : Bunch
-            For own, other, random, specificity, advantage and difference: ndarray of shape
-            (2, ...), over instances and, for random and advantage, over random sets.
+            Confidence intervals of own, other, random, specificity, advantage and difference, each
+            of shape (2, ...); over instances and, for random and advantage, over random sets.
         overlap : ndarray of shape (n_rankings, n_rankings)
-            Mean share of nodes that two rankings have in common.
+            Mean fraction of nodes that two rankings have in common.
 
     See Also
     --------
-    rank_nodes : The rankings.
-    knockout_specificity : One set per concept.
+    rank_nodes : Computes the rankings.
+    knockout_specificity : Measures one set per concept.
 
     Examples
     --------
@@ -170,6 +161,7 @@ def compare_rankings(
     named = _named(rankings)
     rng, X, y = check_random_state(random_state), frames_to_tensor(X), column_or_1d(y, warn=True)
     find, measure = _parts(X, y, find, test_size, rng)
+    panel_to_tensor(find[0])  # checks it once for all methods
     seeds = rng.randint(2**31 - 1, size=3)
     ablation = Ablation(
         estimator,
@@ -187,10 +179,11 @@ def compare_rankings(
     options = {"concepts": ablation.table, "timepoints": timepoints, "layer": layer}
     options |= {"state": state, "random_state": seeds[0], "n_jobs": n_jobs}
     methods = sorted({part for ranking in named.values() for part in _parts_of(ranking)})
-    made = {
-        method: _made(method, estimator, *find, width, options)
-        for method in tqdm(methods, disable=not verbose, desc="rankings")
-    }
+    with config_context(assume_finite=True):
+        made = {
+            method: _made(method, estimator, *find, width, options)
+            for method in tqdm(methods, disable=not verbose, desc="rankings")
+        }
     scores = [_scores(name, ranking, made, shape) for name, ranking in named.items()]
     sets = np.array(
         [[[strongest_nodes(at, n_relays) for at in of] for of in score] for score in scores]
@@ -203,7 +196,7 @@ def compare_rankings(
     (loss, halves), (random_loss, random_halves) = _losses(
         ablation, (sets, chance), timepoints, stops, **cost
     )
-    different = other_divisions(ablation.table)
+    different = other_partitions(ablation.table)
     point = _figures(loss, random_loss, different)
     resampled = [_figures(*half, different) for half in zip(halves, random_halves, strict=True)]
     errors = _errors_of_chance(random_loss)
@@ -230,34 +223,34 @@ def compare_rankings(
 
 
 def _named(rankings):
-    """Return rankings by name, or refuse them."""
+    """Return the rankings as a dict, or raise an error if one is not allowed."""
     if isinstance(rankings, str):
         rankings = [rankings]
     if not hasattr(rankings, "items"):
         if not all(map(_parts_of, rankings)):
             raise TypeError(
-                "rankings holds something that is no name; expected names, tuples of names, or a "
-                "dict with names of your own for arrays of scores."
+                f"rankings={rankings!r}; expected names, tuples of names, or a dict whose values "
+                "may also be arrays of scores."
             )
         if len(set(rankings)) < len(rankings):
-            raise ValueError(f"rankings={list(rankings)!r} names one twice.")
+            raise ValueError(f"rankings={list(rankings)!r}; expected every ranking once.")
         rankings = {" * ".join(_parts_of(ranking)): ranking for ranking in rankings}
     known = (*RANKINGS, KNOCKOUT)
     for name, ranking in rankings.items():
         for part in _parts_of(ranking):
             if part not in known:
                 raise ValueError(
-                    f"rankings: {name!r} asks for {part!r}; allowed are "
-                    f"{', '.join(map(repr, known))}, tuples of them, or an array of scores in a "
+                    f"rankings contains {part!r} (in {name!r}); expected one of "
+                    f"{', '.join(map(repr, known))}, tuples of these, or an array of scores in a "
                     "dict."
                 )
     if not rankings:
-        raise ValueError("rankings is empty; expected at least one.")
+        raise ValueError("rankings is empty; expected at least one ranking.")
     return dict(rankings)
 
 
 def _parts_of(ranking):
-    """Return the methods a ranking is made of; none if it is an array of scores."""
+    """Return the methods of a ranking, which is empty for an array of scores."""
     if isinstance(ranking, str):
         return (ranking,)
     combined = isinstance(ranking, tuple) and all(isinstance(part, str) for part in ranking)
@@ -265,7 +258,7 @@ def _parts_of(ranking):
 
 
 def _parts(X, y, find, test_size, rng):
-    """Return (X, y) to make rankings on, and (X, y) to measure on."""
+    """Return (X, y) to rank nodes on, and (X, y) to measure knockouts on."""
     if find is not None:
         return (frames_to_tensor(find[0]), column_or_1d(find[1], warn=True)), (X, y)
     if test_size is None:
@@ -276,14 +269,14 @@ def _parts(X, y, find, test_size, rng):
 
 
 def _made(method, estimator, X, y, width, options):
-    """Return the scores of a method, (n_concepts, n_timepoints, n_nodes)."""
+    """Return the scores of a method, of shape (n_concepts, n_timepoints, n_nodes)."""
     if method == KNOCKOUT:
         return knockout_sweep(estimator, X, y, width=width, **options).effect
     return rank_nodes(estimator, X, y, method=method, **options)
 
 
 def _scores(name, ranking, made, shape):
-    """Return the scores of a ranking: of a method, of several combined, or as given."""
+    """Return the scores of a ranking: of one method, of a combination, or as given."""
     parts = _parts_of(ranking)
     if len(parts) == 1:
         return made[parts[0]]
@@ -297,7 +290,7 @@ def _scores(name, ranking, made, shape):
     ):
         raise ValueError(
             f"rankings: the scores of {name!r} have shape {scores.shape}; expected "
-            f"(n_concepts, n_timepoints, n_nodes)={shape}, 1 where they do not differ, or "
+            f"(n_concepts, n_timepoints, n_nodes)={shape}, with 1 where they do not differ, or "
             f"({shape[-1]},)."
         )
     if np.isnan(scores).any():
@@ -306,10 +299,11 @@ def _scores(name, ranking, made, shape):
 
 
 def _losses(ablation, groups, timepoints, stops, **options):
-    """Return the bits lost by sets (..., n_timepoints, n_relays) held from their time step on.
+    """Return the bits lost by sets of shape (..., n_timepoints, n_relays).
 
-    For each of the `groups`, measured together: over all instances (..., n_timepoints,
-    n_concepts), and over halves of them (n_halves, ..., n_timepoints, n_concepts).
+    The sets of all `groups` are measured together. For each group there are the losses of all
+    instances, of shape (..., n_timepoints, n_concepts), and of random halves of the instances, of
+    shape (n_halves, ..., n_timepoints, n_concepts).
     """
     knockouts = [
         Knockout(sets[place], int(timepoints[place[-1]]), stops[place[-1]])
@@ -329,7 +323,7 @@ def _losses(ablation, groups, timepoints, stops, **options):
 
 
 def _errors_of_chance(random_loss):
-    """Return standard errors of what depends on the random sets: these are a sample, too."""
+    """Return the standard errors that come from the choice of the random sets."""
     n_random = len(random_loss)
     if n_random < 2:
         return {"random": np.nan, "advantage": np.nan}
@@ -341,7 +335,7 @@ def _errors_of_chance(random_loss):
 
 
 def _figures(loss, random_loss, different):
-    """Return what is compared, given losses (rankings, concepts, steps, on) and of random sets."""
+    """Return the quantities that are compared, from the losses of rankings and of random sets."""
     by_set = loss.mean(axis=2)
     own = np.diagonal(by_set, axis1=1, axis2=2)
     random = random_loss.mean(axis=(0, 1))
@@ -358,7 +352,7 @@ def _figures(loss, random_loss, different):
 
 
 def _overlap(sets, n_nodes):
-    """Return the mean share of nodes that sets of two rankings have in common."""
+    """Return the mean fraction of nodes that the sets of two rankings have in common."""
     chosen = (sets[..., None] == np.arange(n_nodes)).any(axis=-2)
     chosen = chosen.reshape(len(sets), -1).astype(float)
     return chosen @ chosen.T / chosen.sum(axis=1)

@@ -1,4 +1,4 @@
-"""The ablation study under cross-validation."""
+"""Knockouts under cross-validation."""
 
 import time
 
@@ -10,6 +10,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, _safe_indexing, check_random_state, indexable
 from tqdm.auto import tqdm
 
+from .._docs import fill_docs
 from .._validation import check_alpha, check_integer
 from ..analyzer import RelayAnalyzer
 from ..panels._conversion import MULTIINDEX_ADVICE, is_multiindex
@@ -18,6 +19,7 @@ from ._specificity import knockout_specificity
 FIGURES = ("own", "other", "random", "own_minus_other", "own_minus_random")
 
 
+@fill_docs
 def cross_validate_knockout(
     estimator,
     X,
@@ -43,76 +45,67 @@ def cross_validate_knockout(
     Parameters
     ----------
     estimator : RelayAnalyzer or classifier
-        An analyzer around a classifier, which is cloned, trained and analyzed on each training
-        part: it says how many relays, of which concepts, found when and how. A classifier alone is
-        analyzed with the defaults.
+        An analyzer around a classifier. Both are cloned; on each training part the classifier is
+        trained and analyzed. A classifier without an analyzer is analyzed with default parameters.
     X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-        Any mtype but pd-multiindex, whose rows scikit-learn would split.
-    y : array-like of shape (n_instances,)
-        Labels.
+        Any format except pd-multiindex, whose rows scikit-learn would split.
+    %(y)s
     groups : array-like of shape (n_instances,), optional
-        For group-wise splitters.
+        Groups of the instances, for splitters that need them.
     cv : int, splitter, iterable or None, default=None
         As in :func:`sklearn.model_selection.cross_validate`.
-    value : {"mean", "zero", "resample", "noise"}, float or array-like, default="mean"
-        What nodes are held at, as in :func:`knockout_importance`, on the test part.
-    start : int, default=0
-        First time step of the knockouts.
-    stop : int or None, default=None
-        One after the last; None is the end.
-    scoring : str, callable or None, default=None
-        Score as in scikit-learn; None is accuracy.
+    %(value)s
+    %(start)s
+    %(stop)s
+    %(scoring)s
     n_random : int, default=20
-        Random sets per concept.
-    n_draws : int, default=5
-        How often values are drawn if they are random.
-    alpha : float, default=0.05
-        Share outside the confidence intervals over folds.
+        Number of random sets per concept.
+    %(n_draws)s
+    %(alpha)s
     return_estimator : bool, default=False
-        Return the fitted analyzers.
+        Whether to return the fitted analyzers.
     return_indices : bool, default=False
-        Return the instances of every fold.
-    random_state : int, RandomState instance or None, default=None
-        Draws random sets and values. Training and relays have the seeds of `estimator`.
-    n_jobs : int, optional
-        Joblib workers over folds.
-    verbose : int, default=0
-        Show a progress bar.
+        Whether to return the instances of every fold.
+    %(random_state)s the random sets and of drawn values. `estimator` has its own seeds
+    %(n_jobs)s
+    %(verbose)s
 
     Returns
     -------
     result : :class:`~sklearn.utils.Bunch`
         test_score : ndarray of shape (n_folds,)
-            Score of the intact nets.
+            Score of the intact networks.
         information : ndarray of shape (n_folds, n_concepts)
-            Bits of I(A;B) of the intact nets.
+            I(A;B) of the intact networks in bits.
         relays : list of list of ndarray
-            The sets, by fold and concept.
+            Sets of nodes, by fold and concept.
         loss : ndarray of shape (n_folds, n_concepts, n_concepts)
-            Bits lost: relays of which concept, measured on which.
+            Bits lost, by the concept of the relays and the concept that is measured.
         score_loss : ndarray of shape (n_folds, n_concepts)
             Score lost.
         own, other, random, own_minus_other, own_minus_random : ndarray (n_folds, n_concepts)
-            As :func:`knockout_specificity` has them, bits.
+            Losses in bits, as in :func:`knockout_specificity`.
         pvalue : ndarray of shape (n_folds, n_concepts)
-            Of own among random, in every fold.
+            p-value of `own` among the random sets, in every fold.
         summary : Bunch
-            For each of these five, the mean over folds and its confidence interval: ndarray of
-            shape (3, n_concepts), mean, lower, upper.
+            Mean over folds and confidence interval of each of these five, ndarray of shape
+            (3, n_concepts) with mean, lower and upper end.
         fit_time, score_time : ndarray of shape (n_folds,)
-            Seconds of training and analysis, and of knockouts.
-        estimator, indices
-            If asked for: list of RelayAnalyzer; dict of "train", "test".
+            Time in seconds of training with analysis, and of knockouts.
+        estimator : list of RelayAnalyzer
+            With `return_estimator`.
+        indices : dict
+            With `return_indices`: "train" and "test".
 
     See Also
     --------
-    knockout_specificity : One such measurement.
+    knockout_specificity : Measures one network.
     sklearn.model_selection.cross_validate : The same for scores.
 
     Notes
     -----
-    Training parts overlap, so folds vary less than new data would; the intervals have the
-    correction of [1]_.
+    Training parts overlap, so folds vary less than new data would. The intervals are corrected for
+    this [1]_.
 
     References
     ----------
@@ -148,8 +141,8 @@ def cross_validate_knockout(
         lacking = np.setdiff1d(y, _safe_indexing(y, train))
         if lacking.size:
             raise ValueError(
-                f"The training part of fold {i} lacks {lacking.tolist()}; use a stratified "
-                "splitter, or fewer folds."
+                f"cv={cv!r}: the training part of fold {i} lacks {lacking.tolist()}; use a "
+                "stratified splitter or fewer folds."
             )
     seeds = check_random_state(random_state).randint(2**31 - 1, size=len(folds))
     options = {
@@ -185,7 +178,7 @@ def cross_validate_knockout(
 
 
 def _one_fold(analyzer, X, y, train, test, seed, options):
-    """Train, analyze and knock out; return analyzer, what was measured, and the times."""
+    """Train, analyze and knock out in one fold; return analyzer, result, and two times."""
     times = [time.perf_counter()]
     analyzer.fit(_safe_indexing(X, train), _safe_indexing(y, train))
     times.append(time.perf_counter())
@@ -205,7 +198,7 @@ def _one_fold(analyzer, X, y, train, test, seed, options):
 
 
 def _over_folds(values, ratio, alpha):
-    """Return mean and corrected confidence interval over folds, (3, n_concepts)."""
+    """Return mean and corrected interval over folds, of shape (3, n_concepts)."""
     n_folds, mean = len(values), values.mean(axis=0)
     if n_folds < 2:
         return np.stack([mean, mean * np.nan, mean * np.nan])

@@ -1,12 +1,14 @@
-"""What is left as more and more nodes are knocked out, in a given order."""
+"""Score and information left as more and more nodes are knocked out in a given order."""
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
+from .._docs import fill_docs
 from .._validation import check_integer, check_nodes, check_window
 from ._ablation import Ablation, Knockout, of_analyzer
 
 
+@fill_docs
 def knockout_curve(
     estimator,
     X,
@@ -28,56 +30,42 @@ def knockout_curve(
     n_jobs=None,
     verbose=0,
 ):
-    """Knock out more and more nodes in a given order, and as many at random.
+    """Knock out more and more nodes in a given order, and in random orders.
 
-    An order that removes first what the net relies on lets the curve fall early; the area under it
-    then is small.
+    If the order begins with the nodes that the network needs most, the curve falls early and the
+    area under it is small.
 
     Parameters
     ----------
-    estimator : fitted classifier
-        With ``unroll`` and ``knock_out``; it is not changed.
-    X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-        Data to measure on.
-    y : array-like of shape (n_instances,)
-        Labels.
+    %(estimator)s
+    %(X)s Data to measure on
+    %(y)s
     order : array-like of int, or object with ``ranking_``
-        Nodes in the order of removal, all or some, each once. Or anything fitted that ranks nodes,
-        1 being the first, as :class:`RelayAnalyzer` does.
+        Nodes in the order of removal, each at most once; or a fitted object that ranks nodes, such
+        as :class:`RelayAnalyzer`, whose node of rank 1 is removed first.
     reverse : bool, default=False
-        Remove from the end of the order.
+        Whether to remove nodes from the end of the order.
     sizes : array-like of int, optional
-        Numbers of nodes to remove; by default all from 0 on.
-    value : {"mean", "zero", "resample", "noise"}, float or array-like, default="mean"
-        What nodes are held at, as in :func:`knockout_importance`.
-    start : int, default=0
-        First time step of the window.
-    stop : int or None, default=None
-        One after its last time step; None is the end.
-    layer : int or None, default=None
-        Layer of the nodes; None is that of an analyzer given as order, or else the last.
-    state : {"h", "c"} or None, default=None
-        Hidden state, or memory cell of an LSTM; None is that of the analyzer, or else "h".
-    scoring : str, callable or None, default=None
-        Score as in scikit-learn; None is accuracy.
-    concepts : {"ovr", "class"}, array-like of shape (n_classes, n_concepts) or None, default=None
-        As in :class:`RelayAnalyzer`; None is the table of the analyzer, or else "ovr".
+        Numbers of nodes to remove; by default 0, 1, ..., all.
+    %(value)s
+    %(start)s
+    %(stop)s
+    %(layer_of_analyzer)s
+    %(state_of_analyzer)s
+    %(scoring)s
+    %(concepts_of_analyzer)s
     n_random : int, default=20
-        Random orders of all nodes.
-    n_draws : int, default=5
-        How often values are drawn if they are random; the curves are means.
-    random_state : int, RandomState instance or None, default=None
-        Draws orders and values.
-    n_jobs : int, optional
-        Joblib workers, threads unless another backend is configured.
-    verbose : int, default=0
-        Show a progress bar.
+        Number of random orders of all nodes.
+    %(n_draws)s
+    %(random_state)s the random orders and of drawn values
+    %(n_jobs_threads)s
+    %(verbose)s
 
     Returns
     -------
     result : :class:`~sklearn.utils.Bunch`
         order : ndarray of int
-            The order of removal.
+            Nodes in the order of removal.
         sizes : ndarray of shape (n_sizes,), int
             Numbers of nodes removed.
         score : ndarray of shape (n_sizes,)
@@ -85,28 +73,28 @@ def knockout_curve(
         information : ndarray of shape (n_sizes, n_concepts)
             Bits of I(A;B) left.
         score_area : float
-            Area under the score, over the share of removed nodes: a mean score.
+            Area under the score over the fraction of removed nodes, which is a mean score.
         information_area : ndarray of shape (n_concepts,)
-            Area under the information, bits.
+            Area under the information, in bits.
         random_score : ndarray of shape (n_random, n_sizes)
-            Score left under random orders: the band to compare with.
+            Score left under random orders, to compare with.
         random_information : ndarray of shape (n_random, n_sizes, n_concepts)
             Bits left under random orders.
         random_score_area : ndarray of shape (n_random,)
             Areas of the random orders.
         random_information_area : ndarray of shape (n_random, n_concepts)
-            Areas of the random orders, bits.
+            Areas of the random orders, in bits.
 
     See Also
     --------
-    compare_rankings : Many rankings, by concept and over time.
-    KnockoutCurveDisplay : Draws the curves.
+    compare_rankings : Compares many rankings, by concept and over time.
+    relayestimators.displays.KnockoutCurveDisplay : Draws the curves.
 
     References
     ----------
     .. [1] W. Samek et al. (2017). Evaluating the visualization of what a deep neural network has
-       learned. IEEE Transactions on Neural Networks and Learning Systems 28, 2660-2673. The area
-       over the perturbation curve, there of pixels.
+       learned. IEEE Transactions on Neural Networks and Learning Systems 28, 2660-2673. It defines
+       the area over the perturbation curve, for pixels.
 
     Examples
     --------
@@ -149,18 +137,18 @@ def knockout_curve(
     score = (ablation.intact.score[0] - lost.score).reshape(len(orders), -1)
     information = ablation.intact.information[0] - lost.information
     information = information.reshape(*score.shape, -1)
-    share = sizes / len(order)
+    fraction = sizes / len(order)
     return Bunch(
         order=order,
         sizes=sizes,
         score=score[0],
         information=information[0],
-        score_area=float(_area(score[0], share)),
-        information_area=_area(information[0].T, share),
+        score_area=float(_area(score[0], fraction)),
+        information_area=_area(information[0].T, fraction),
         random_score=score[1:],
         random_information=information[1:],
-        random_score_area=_area(score[1:], share),
-        random_information_area=_area(information[1:].swapaxes(1, 2), share),
+        random_score_area=_area(score[1:], fraction),
+        random_information_area=_area(information[1:].swapaxes(1, 2), fraction),
     )
 
 
@@ -170,25 +158,25 @@ def _order(order, n_nodes):
         order = np.argsort(order.ranking_, kind="stable")
     order = check_nodes(order, n_nodes, name="order")
     if not len(order):
-        raise ValueError("order names no nodes; expected at least one.")
+        raise ValueError("order is empty; expected at least one node.")
     return order
 
 
 def _sizes(sizes, n_ordered):
-    """Return numbers of nodes to remove, from few to many."""
+    """Return the numbers of nodes to remove in increasing order."""
     if sizes is None:
         return np.arange(n_ordered + 1)
     sizes = np.unique(sizes)
     if sizes.dtype.kind not in "iu" or not sizes.size or sizes[0] < 0 or sizes[-1] > n_ordered:
         raise ValueError(
-            f"sizes={sizes.tolist()}; expected whole numbers from 0 to {n_ordered}, the nodes that "
-            "order names."
+            f"sizes={sizes.tolist()}; expected integers from 0 to {n_ordered}, the number of nodes "
+            "in order."
         )
     return sizes
 
 
-def _area(values, share):
-    """Return the mean height of curves over the share of nodes; of one point, its height."""
-    if len(share) == 1:
+def _area(values, fraction):
+    """Return the mean height of curves over the fraction of removed nodes."""
+    if len(fraction) == 1:
         return values[..., 0]
-    return np.trapezoid(values, share, axis=-1) / (share[-1] - share[0])
+    return np.trapezoid(values, fraction, axis=-1) / (fraction[-1] - fraction[0])

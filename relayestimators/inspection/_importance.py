@@ -1,12 +1,14 @@
-"""What single nodes, groups and pairs cost."""
+"""Importance of single nodes, groups and pairs, by knockouts."""
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
+from .._docs import fill_docs
 from .._validation import check_integer, check_nodes, check_sets, check_window
 from ._ablation import Ablation, Knockout
 
 
+@fill_docs
 def knockout_importance(
     estimator,
     X,
@@ -27,91 +29,77 @@ def knockout_importance(
     n_jobs=None,
     verbose=0,
 ):
-    """Knock out nodes, groups or pairs, and measure what score and information they cost.
+    """Measure the score and the information that are lost without nodes, groups or pairs.
 
-    The counterpart, for hidden nodes, of scikit-learn's permutation importance for features.
+    This is the counterpart for hidden nodes of scikit-learn's permutation importance of features.
 
     Parameters
     ----------
-    estimator : fitted classifier
-        With ``unroll`` and ``knock_out``; it is not changed.
-    X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-        Data to measure on.
-    y : array-like of shape (n_instances,)
-        Labels.
+    %(estimator)s
+    %(X)s Data to measure on
+    %(y)s
     nodes : None, int or array-like of int, default=None
-        Nodes to knock out one at a time; None is all, unless groups or pairs are given.
+        Nodes that are knocked out one at a time. None takes all nodes, unless groups or pairs are
+        given.
     groups : list of array-like of int, optional
-        Sets of nodes to knock out as wholes instead.
+        Sets of nodes; each is knocked out as a whole, instead of single nodes.
     pairs : True or array-like of shape (n_pairs, 2), optional
-        Pairs of nodes to knock out instead, and, for comparison, their members; True is all pairs
-        of `nodes`.
-    value : {"mean", "zero", "resample", "noise"}, float or array-like, default="mean"
-        What nodes are held at: "mean", of the intact net over `X` at every time step; "resample",
-        what they do in another instance; "noise", Gaussian with their mean and deviation at every
-        time step; "zero", a number; or an array of shape (n_nodes,) or (n_timepoints, n_nodes)
-        for the whole layer.
-    start : int, default=0
-        First time step of the window.
-    stop : int or None, default=None
-        One after its last time step; None is the end.
-    layer : int, default=-1
-        Layer of the nodes.
-    state : {"h", "c"}, default="h"
-        Hidden state, or memory cell of an LSTM.
-    scoring : str, callable or None, default=None
-        Score as in scikit-learn; None is accuracy.
-    concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts), default="ovr"
-        As in :class:`RelayAnalyzer`.
+        Pairs of nodes that are knocked out instead, and, for comparison, their members. True takes
+        all pairs of `nodes`.
+    %(value)s
+    %(start)s
+    %(stop)s
+    %(layer)s
+    %(state)s
+    %(scoring)s
+    %(concepts)s
     n_repeats : int, default=10
-        Random halves of the instances the losses are measured on again, two at least; and draws,
-        if values are random.
-    random_state : int, RandomState instance or None, default=None
-        Draws halves and values.
-    n_jobs : int, optional
-        Joblib workers, threads unless another backend is configured.
-    verbose : int, default=0
-        Show a progress bar.
+        Number of random halves of the instances, at least 2, on which the losses are measured
+        again; and number of draws if values are random.
+    %(random_state)s the random halves and of drawn values
+    %(n_jobs_threads)s
+    %(verbose)s
 
     Returns
     -------
     result : :class:`~sklearn.utils.Bunch`
         sets : list of ndarray of int
-            What was knocked out, in the order of the axis n_sets below.
+            The sets of nodes that were knocked out, in the order of the axis n_sets below.
         score : float
-            Of the intact net.
+            Score of the intact network.
         information : ndarray of shape (n_concepts,)
-            Bits: I(A;B) of the intact net.
+            I(A;B) of the intact network in bits.
         importances_mean : ndarray of shape (n_sets,)
-            Score lost, on all instances; mean over draws if values are random.
+            Score lost on all instances; mean over draws if values are random.
         importances_std : ndarray of shape (n_sets,)
-            Standard error: the standard deviation over the repeats, as halves vary about the
-            whole as the whole does about the truth; and the error of the mean over draws.
+            Standard error: the standard deviation over the repeats, because random halves vary
+            about the whole sample as much as this varies about the truth, combined with the error
+            of the mean over draws.
         importances : ndarray of shape (n_sets, n_repeats)
             Score lost in every repeat.
         loss : ndarray of shape (n_sets, n_concepts)
-            Bits lost, on all instances.
+            Bits of I(A;B) lost on all instances.
         loss_std : ndarray of shape (n_sets, n_concepts)
             Standard error.
         losses : ndarray of shape (n_sets, n_repeats, n_concepts)
             Bits lost in every repeat.
         effect : ndarray of shape (n_sets, n_concepts)
-            Mean absolute change of the log-odds of the concept value the intact net predicts, in
-            bits. It shows what changes no prediction.
+            Mean absolute change of the log-odds of the concept value that the intact network
+            predicts, in bits. It also shows effects that change no prediction.
         interaction : ndarray of shape (n_pairs, n_concepts)
-            With `pairs`: bits lost by the pair beyond the sum of those lost by its members. Above
-            0 the two replace each other.
+            With `pairs`: bits lost by the pair beyond the sum of the losses of its members. If it
+            is positive, the two nodes can replace each other.
 
     Raises
     ------
     ValueError
-        If more than one of nodes and groups, or of groups and pairs, is given.
+        If `groups` is given together with `nodes` or `pairs`, or an argument is not allowed.
 
     See Also
     --------
-    knockout_specificity : Own concept, other concepts, random sets.
-    knockout_sweep : The same over time.
-    sklearn.inspection.permutation_importance : For features.
+    knockout_specificity : Losses of the own concept, of other concepts, and by random sets.
+    knockout_sweep : Losses by single nodes over time.
+    sklearn.inspection.permutation_importance : The same for features.
 
     References
     ----------
@@ -157,7 +145,7 @@ def knockout_importance(
         n_jobs=n_jobs,
         verbose=verbose,
     )
-    named = slice(len(sets) if members is None else len(members))  # not the members of pairs
+    named = slice(len(sets) if members is None else len(members))  # without members of pairs
     mean = lost.over_draws()
     result = Bunch(
         sets=sets[named],
@@ -177,29 +165,29 @@ def knockout_importance(
 
 
 def _standard_error(draws, halves):
-    """Return the error over instances, and of the mean over draws, along the second axis."""
+    """Return the standard error from instances and draws, along the second axis."""
     n_draws = draws.shape[1]
     drawn = draws.std(axis=1, ddof=1) / np.sqrt(n_draws) if n_draws > 1 else 0.0
     return np.hypot(halves.std(axis=1, ddof=1), drawn)
 
 
 def _sets(nodes, groups, pairs, n_nodes):
-    """Return the sets to knock out, and for pairs, which come first, where their members are."""
+    """Return the sets to knock out and, for pairs, the positions of their members among them."""
     if groups is not None and (nodes is not None or pairs is not None):
-        raise ValueError("groups cannot be given together with nodes or pairs; expected one.")
+        raise ValueError("groups cannot be combined with nodes or pairs; expected one of them.")
     if groups is not None:
         return check_sets(groups, n_nodes, name="groups"), None
     singles = np.arange(n_nodes) if nodes is None else check_nodes(nodes, n_nodes)
     if pairs is None:
         return [singles[i : i + 1] for i in range(len(singles))], None
     if pairs is not True and nodes is not None:
-        raise ValueError("nodes cannot be given together with a list of pairs; expected one.")
+        raise ValueError("nodes cannot be combined with a list of pairs; expected one of them.")
     if pairs is True:
         pairs = singles[np.column_stack(np.triu_indices(len(singles), k=1))]
     pairs = check_sets(pairs, n_nodes, name="pairs")
     for i, pair in enumerate(pairs):
         if len(pair) != 2:
             raise ValueError(f"pairs[{i}]={pair.tolist()}; expected two nodes.")
-    alone = np.unique(pairs)
-    members = len(pairs) + np.searchsorted(alone, np.array(pairs).reshape(-1, 2))
-    return pairs + [alone[i : i + 1] for i in range(len(alone))], members
+    single = np.unique(pairs)
+    members = len(pairs) + np.searchsorted(single, np.array(pairs).reshape(-1, 2))
+    return pairs + [single[i : i + 1] for i in range(len(single))], members

@@ -1,8 +1,4 @@
-"""rank_nodes: rankings of hidden nodes by relay information and by other interpretability methods.
-
-Floor 4: torch, captum inside functions, and the floors below. The classifier is known by its
-protocol, ``unroll`` and ``classes_``; gradients also need a ``module_`` with ``forward_with``.
-"""
+"""Rankings of hidden nodes by relay information and by other interpretability methods."""
 
 from copy import deepcopy
 
@@ -14,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import nn
 from tqdm.auto import tqdm
 
+from .._docs import fill_docs
 from .._validation import (
     check_choice,
     check_concepts,
@@ -28,6 +25,7 @@ from ..relay._concepts import concept_values
 _FLOATS = 2**24  # numbers that a batch may hold at once, about; bounds memory, not the result
 
 
+@fill_docs
 def rank_nodes(
     estimator,
     X,
@@ -44,84 +42,75 @@ def rank_nodes(
     n_jobs=None,
     verbose=0,
 ):
-    """Score every hidden node, for every concept at every time step, by a method of choice.
+    """Score every hidden node for every concept at every time step, by relay or other methods.
 
-    Scores have one shape, so that all methods can be put through the same knockouts.
+    The scores of all methods have the same shape, so that they can be compared by knockouts.
 
     Parameters
     ----------
-    estimator : fitted classifier
-        With ``unroll``; it is not changed. The last three methods need a ``module_`` that returns
-        logits and has ``forward_with``, "readout" one with a linear ``readout``, as
-        :class:`RecurrentNetwork` has.
-    X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-        As the classifier takes it.
+    %(estimator)s
+    %(X)s Series
     y : array-like of shape (n_instances,)
-        Labels. Only relay methods use them; the others explain what the net predicts.
+        True labels. Only relay methods use them; the other methods explain the predictions.
     method : str, default="throughput"
-        One of ``rankings.RANKINGS``.
+        One of ``relayestimators.inspection.RANKINGS``.
 
         "throughput", "contexts", "shapley", "shrink", "single", "gaussian"
-            Relay information in bits, see :func:`relay_scores`.
+            Relay information in bits; see :func:`relayestimators.relay.relay_scores`.
         "random"
             Random numbers, independent for each concept, time step and node.
         "readout"
-            How far apart the mean readout weights of classes with different concept values are at
-            most. Last layer only; the same at every time step.
+            Largest difference between the mean readout weights of classes with different concept
+            values. Available for the last layer only, and the same at every time step.
         "variance"
             Variance of the activation over instances; the same for every concept.
         "gradient"
-            Activation times gradient [1]_: magnitude, mean over instances. The derivative is
-            total, through all that follows in the recurrence.
+            Absolute value of activation times gradient [1]_, mean over instances. The gradient
+            passes through all later time steps of the recurrence.
         "conductance"
-            The same with conductance [2]_, while the input moves from the mean series of `X` to
+            The same with conductance [2]_, along a path of inputs from the mean series of `X` to
             the instance. Needs captum [4]_.
         "integrated_gradients"
-            The same with integrated gradients [3]_, while the activations of the time step move
-            from those under the mean series to the instance's; the rest of the run is the
-            instance's own. Needs captum.
-    concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts), default="ovr"
-        As in :class:`RelayAnalyzer`.
-    timepoints : None, int or array-like of int, default=None
-        Time steps to score; negative ones count from the end. None is all.
-    align : {"start", "end"}, default="start"
-        Where series of unequal length are lined up, as in :class:`RelayAnalyzer`.
-    layer : int, default=-1
-        Layer of the nodes.
+            The same with integrated gradients [3]_, along a path of activations of the time step
+            from those of the mean series to those of the instance; all else in the run is that of
+            the instance. Needs captum.
+    %(concepts)s
+    %(timepoints)s
+    %(align)s
+    %(layer)s
     state : {"h", "c"}, default="h"
-        Hidden state, or memory cell of an LSTM; "readout" and gradients know the former only.
+        Hidden state, or memory cell of an LSTM. "readout" and the methods with gradients are
+        available for hidden states only.
     n_steps : int, optional
-        Points of the integral; by default 100 for "conductance", which makes one run for all time
-        steps, and 20 for "integrated_gradients", which makes one for each.
-    random_state : int, RandomState instance or None, default=None
-        Draws the contexts of relay methods, and random scores.
-    n_jobs : int, optional
-        Joblib workers of relay methods. The result does not depend on it.
-    verbose : int, default=0
-        Show a progress bar.
+        Number of points of the integral. The default is 100 for "conductance", which needs one run
+        for all time steps, and 20 for "integrated_gradients", which needs one for each.
+    %(random_state)s the contexts of relay methods and of random scores
+    %(n_jobs)s
+    %(verbose)s
 
     Returns
     -------
     ndarray of shape (n_concepts, n_timepoints, n_nodes)
-        Scores, higher is more important; NaN at time steps no instance has. Bits of
-        information with relay methods, bits of log-odds with the last three.
+        Scores; higher is more important. They are NaN at time steps that no instance has. Their
+        unit is bits of information for relay methods, and bits of log-odds for the last three.
 
     Raises
     ------
     ValueError, TypeError, ImportError
-        If an argument is not allowed, or the net or the installation lacks what the method needs.
+        If an argument is not allowed, or the network or the installation lacks what the method
+        needs.
 
     See Also
     --------
-    RelayAnalyzer : Relay information with coverage, significance and confidence intervals.
-    knockout_specificity : What the strongest nodes are needed for.
+    relayestimators.RelayAnalyzer : Relay information with coverage, significance and intervals.
+    compare_rankings : Compares rankings by knockouts.
 
     Notes
     -----
-    Gradients are of the log-odds of the predicted concept value: the classes with this value
-    against the others. The mean series is over the instances that have the time step. In nets that
-    switch between attractors gradients live on narrow parts of a path, and integrals converge
-    slowly: raise `n_steps` until the order of the nodes stays.
+    Gradients are those of the log-odds of the predicted concept value, the classes with this value
+    against the others. The mean series is taken over the instances that have the time step. In
+    networks that switch between attractors, gradients are large on narrow parts of a path only, and
+    integrals converge slowly. Increase `n_steps` until the order of the nodes does not change.
 
     References
     ----------
@@ -153,7 +142,7 @@ def rank_nodes(
     check_recurrent(estimator)
     check_is_fitted(estimator)
     if state != "h" and (method == "readout" or method in _BY_GRADIENTS):
-        raise ValueError(f"method={method!r} with state={state!r}; it knows state='h' only.")
+        raise ValueError(f"state={state!r} with method={method!r}; expected state='h'.")
     where = {"concepts": concepts, "timepoints": timepoints, "align": align}
     where |= {"layer": layer, "state": state}
     if method in METHODS:
@@ -172,7 +161,7 @@ def rank_nodes(
 
 
 def _make_case(estimator, X, y, concepts, timepoints, align, layer, state):
-    """Return what all methods start from; `when` is each series' own number of every time step."""
+    """Return what all methods need; `when` is the time step of each series, or -1 if it has none."""
     classes, y = estimator.classes_, column_or_1d(y, warn=True)
     table = check_concepts(concepts, len(classes))
     concept_values(y, classes, table)  # refuses labels that are none of the classes
@@ -188,7 +177,7 @@ def _make_case(estimator, X, y, concepts, timepoints, align, layer, state):
 
 
 def _random(case, rng):
-    """Draw for all time steps, so that scores do not depend on which of them are asked for."""
+    """Draw for all time steps, so that scores do not depend on which of them are requested."""
     shape = case.table.shape[1], *case.run.hidden.shape[1:]
     return rng.random_sample(shape)[:, case.timepoints]
 
@@ -199,13 +188,13 @@ def _readout(case, rng):
     if not isinstance(readout, nn.Linear):
         raise TypeError(
             "method='readout' needs a module_ with a linear layer `readout` of its last states; "
-            f"{type(module).__name__} has none."
+            f"{type(module).__name__} has none. Use another method."
         )
     last = case.layer in (-1, getattr(module, "num_layers", 0) - 1)
     if not last or tuple(readout.weight.shape) != (len(case.table), n_nodes):
         raise ValueError(
-            f"method='readout' with layer={case.layer}: only nodes of the last layer have readout "
-            "weights; use layer=-1 or another method."
+            f"layer={case.layer} with method='readout'; expected layer=-1, because only nodes of "
+            "the last layer have readout weights."
         )
     weight = readout.weight.detach().cpu().numpy().astype(np.float64)
     scores = []
@@ -228,7 +217,7 @@ _WITHOUT_GRADIENTS = {"random": _random, "readout": _readout, "variance": _varia
 
 
 def _mean_attribution(case, method, n_steps, verbose):
-    """Return the magnitude of what a node is credited with, mean over instances."""
+    """Return the absolute value of attributions, mean over instances."""
     module, panel = _differentiable(case, method)
     attribute, default = _BY_GRADIENTS[method]
     n_steps = default if method == "gradient" else n_steps or default
@@ -252,17 +241,17 @@ def _mean_attribution(case, method, n_steps, verbose):
 
 
 def _differentiable(case, method):
-    """Return a copy of the module, whose weights keep no gradients, and the panel."""
+    """Return a copy of the module whose weights need no gradients, and the panel as a tensor."""
     module = getattr(case.estimator, "module_", None)
     if not hasattr(module, "forward_with"):
         raise TypeError(
             f"method={method!r} needs a module_ with forward_with(X, edit, *, layer); "
-            f"{type(module).__name__} has none. Relay methods, 'random', 'variance' work without."
+            f"{type(module).__name__} has none. Relay methods, 'random' and 'variance' work without."
         )
     if np.array_equal(case.run.logits, case.run.proba):
         raise ValueError(
-            f"method={method!r} needs logits; {type(module).__name__} returns probabilities. Train "
-            "it on logits, with criterion=torch.nn.CrossEntropyLoss."
+            f"method={method!r} needs logits, but {type(module).__name__} returns probabilities. "
+            "Train it on logits, with criterion=torch.nn.CrossEntropyLoss."
         )
     module = deepcopy(module).eval().requires_grad_(False)
     panel = torch.tensor(case.estimator.checked_panel(case.X))
@@ -270,10 +259,10 @@ def _differentiable(case, method):
 
 
 class _LogOdds(nn.Module):
-    """Log-odds of concept values, with hidden states passing through the layer `tap`, once.
+    """Log-odds of concept values, with hidden states that pass through the layer `tap` once.
 
-    captum breaks on a layer that is called at every time step. So the states come from a run of
-    their own, pass through `tap`, and are put into a second run.
+    captum does not support a layer that is called at every time step. Therefore the states are
+    computed in a first run, pass through `tap`, and are inserted into a second run.
     """
 
     def __init__(self, module, layer, n_nodes):
@@ -281,20 +270,20 @@ class _LogOdds(nn.Module):
         self.module, self.layer, self.n_nodes, self.tap = module, layer, n_nodes, nn.Identity()
 
     def edited(self, X, own, edit):
-        """Return log-odds of the classes `own` in bits: their sum, as instances do not touch."""
+        """Return log-odds of the classes `own` in bits, summed over the independent instances."""
         logits = self.module.forward_with(X, edit, layer=self.layer)
         inside, outside = (logits.masked_fill(mask, -torch.inf) for mask in (~own, own))
         return (inside.logsumexp(dim=1) - outside.logsumexp(dim=1)).sum()[None] / np.log(2)
 
     def forward(self, X, own, when=None):
-        """Return log-odds; the states of all steps pass `tap`, or of one step per instance."""
+        """Return log-odds; states of all time steps, or of one per instance, pass through `tap`."""
         hidden = self.module.unroll(X, layer=self.layer).hidden
         if when is None:
             each = self.tap(hidden.nan_to_num()).unbind(dim=1)
         else:
             chosen = self.tap(hidden[torch.arange(len(X), device=X.device), when])
 
-        def follow(h, timepoint, *, nodes):  # no other value, but what was tapped has a derivative
+        def follow(h, timepoint, *, nodes):  # the value stays; its gradient is that of `tapped`
             tapped = each[timepoint][:, nodes]
             return h + (tapped - tapped.detach())
 
@@ -340,7 +329,7 @@ def _captum(name):
 
 
 def _at(values, when):
-    """Return what each instance has at its own time steps, 0 where it does not have one."""
+    """Return the values of each instance at its own time steps, and 0 where it has none."""
     where = when.clamp(min=0)[:, :, None].expand(-1, -1, values.shape[2])
     return values.gather(1, where) * (when >= 0)[:, :, None]
 

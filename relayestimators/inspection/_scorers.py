@@ -1,4 +1,4 @@
-"""Scores of a net by its relays, to search hyper-parameters and to cross-validate with."""
+"""Scorers of the relays of a network, for hyper-parameter search and cross-validation."""
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
@@ -13,31 +13,32 @@ from ._specificity import knockout_specificity
 
 
 def relay_strength_scorer(estimator, X, y, *, random_state=0, **relay_params):
-    """Relay information of the strongest node, in bits; mean over concepts and time steps.
+    """Return the relay information of the strongest node, mean over concepts and time steps.
 
-    How much of a concept one node hands on. A scorer: ``scoring=relay_strength_scorer`` in
-    :class:`~sklearn.model_selection.GridSearchCV` and
-    :func:`~sklearn.model_selection.cross_validate`, alone or in a dict; with
-    ``functools.partial`` for other parameters.
+    This is a scikit-learn scorer: pass ``scoring=relay_strength_scorer`` to
+    :class:`~sklearn.model_selection.GridSearchCV` or
+    :func:`~sklearn.model_selection.cross_validate`, alone or in a dict. Use ``functools.partial``
+    to set other parameters.
 
     Parameters
     ----------
     estimator : fitted classifier, RelayAnalyzer or Pipeline
-        With ``unroll``. A pipeline ends in one, or has an analyzer in it.
+        A classifier with ``unroll``; or a pipeline whose last step is one, or that contains an
+        analyzer.
     X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
         Data to find relays on.
     y : array-like of shape (n_instances,)
-        Labels.
+        True labels.
     random_state : int, default=0
-        Draws contexts.
+        Controls the randomness of the contexts.
     **relay_params : dict
-        Of :class:`RelayAnalyzer`: concepts, method, timepoints, ... By default those of the
-        estimator, if it is an analyzer.
+        Parameters of :class:`RelayAnalyzer`, such as ``concepts`` and ``timepoints``. By default
+        they are those of the estimator, if it is an analyzer.
 
     Returns
     -------
     float
-        Bits; higher is better.
+        Bits. Higher is better.
 
     See Also
     --------
@@ -67,29 +68,30 @@ def relay_strength_scorer(estimator, X, y, *, random_state=0, **relay_params):
 
 
 def localization_scorer(estimator, X, y, *, random_state=0, **relay_params):
-    """How few nodes relay the concepts: 0 if all do alike, 1 if one node relays all.
+    """Return how localized relays are, from 0 (all nodes relay equally) to 1 (one node relays).
 
-    The mean of :func:`localization` over concepts and time steps, each weighted by the relay
-    information there is. A scorer, as :func:`relay_strength_scorer`.
+    It is the mean of :func:`relayestimators.dynamics.localization` over concepts and time steps,
+    weighted by their relay information. It is a scorer like :func:`relay_strength_scorer`.
 
     Parameters
     ----------
     estimator : fitted classifier, RelayAnalyzer or Pipeline
-        With ``unroll``. A pipeline ends in one, or has an analyzer in it.
+        A classifier with ``unroll``; or a pipeline whose last step is one, or that contains an
+        analyzer.
     X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
         Data to find relays on.
     y : array-like of shape (n_instances,)
-        Labels.
+        True labels.
     random_state : int, default=0
-        Draws contexts and permutations.
+        Controls the randomness of the contexts and permutations.
     **relay_params : dict
-        Of :class:`RelayAnalyzer`. With `n_permutations` concepts and time steps at which no node
-        is beyond chance do not count.
+        Parameters of :class:`RelayAnalyzer`. With `n_permutations`, concepts and time steps at
+        which no node is beyond chance are left out.
 
     Returns
     -------
     float
-        From 0 to 1; 0 also if nothing is relayed.
+        A number from 0 to 1. It is 0 if nothing is relayed.
 
     See Also
     --------
@@ -97,14 +99,14 @@ def localization_scorer(estimator, X, y, *, random_state=0, **relay_params):
 
     Notes
     -----
-    Chance is uneven: a net that has learned nothing may score higher than those that have, unless
-    `n_permutations` tells chance. One that has learned little may do so in any case; choose among
-    nets of about the same accuracy.
+    Noise is unevenly distributed over nodes, so a network that has learned nothing may have a
+    higher score than one that has, unless chance is left out with `n_permutations`. A network that
+    has learned little may have a high score in any case; choose among networks of similar accuracy.
 
-    The score is that of a net under a discretization. To compare nets give all of them the same, as
-    ``functools.partial(localization_scorer, n_states=2, strategy="quantile")`` does whatever their
-    analyzers have. It is relative to the number of nodes: four nodes that share alike score 1/3
-    among 8, 3/5 among 32.
+    The score depends on the discretization. To compare networks, use the same for all, as in
+    ``functools.partial(localization_scorer, n_states=2, strategy="quantile")``, whatever their
+    analyzers have. It is relative to the number of nodes: four nodes with equal fractions have the
+    score 1/3 among 8 nodes and 3/5 among 32.
 
     Examples
     --------
@@ -125,36 +127,37 @@ def localization_scorer(estimator, X, y, *, random_state=0, **relay_params):
 
 
 def specificity_scorer(estimator, X, y, *, start=None, random_state=0, **relay_params):
-    """How much more the knockout of a concept's relays costs it than the other concepts, in bits.
+    """Return how much more a knockout of relays loses of their own concept than of others, in bits.
 
-    Relays are found on one half of the data, stratified, and knocked out on the other, as
-    :func:`knockout_specificity` does; the mean over concepts of own minus other. A scorer, as
-    :func:`relay_strength_scorer`.
+    Relays are found on one half of the data, stratified by class, and knocked out on the other, as
+    in :func:`knockout_specificity`. The score is the mean of own minus other loss over concepts.
+    It is a scorer like :func:`relay_strength_scorer`.
 
     Parameters
     ----------
     estimator : fitted classifier, RelayAnalyzer or Pipeline
-        With ``unroll`` and ``knock_out``. A pipeline ends in one, or has an analyzer in it.
+        A classifier with ``unroll`` and ``knock_out``; or a pipeline whose last step is one, or
+        that contains an analyzer.
     X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
         Data.
     y : array-like of shape (n_instances,)
-        Labels; two instances of each class at least.
+        True labels, with at least two instances per class.
     start : int, optional
-        First time step of the knockout; by default the first that is analyzed.
+        First time step of the knockout; by default the first analyzed time step.
     random_state : int, default=0
-        Splits the data, draws contexts.
+        Controls the randomness of the split and of the contexts.
     **relay_params : dict
-        Of :class:`RelayAnalyzer`. There must be more than one concept, not all the same division
-        of the classes, as "ovr" of two classes is.
+        Parameters of :class:`RelayAnalyzer`. There must be at least two concepts that partition the
+        classes differently, unlike "ovr" with two classes.
 
     Returns
     -------
     float
-        Bits; higher is better, 0 is chance.
+        Bits. Higher is better, and 0 is expected by chance.
 
     See Also
     --------
-    cross_validate_knockout : With all figures, and relays found on the training part.
+    cross_validate_knockout : Returns all quantities, with relays found on the training part.
 
     Examples
     --------
@@ -172,8 +175,8 @@ def specificity_scorer(estimator, X, y, *, start=None, random_state=0, **relay_p
     """
     if start is None and _options(estimator, relay_params).get("align") == "end":
         raise ValueError(
-            "align='end': time steps count from the end of each series, but a knockout begins at "
-            "the same step of all; give start."
+            "start=None with align='end'; expected an integer, because time steps count from the "
+            "end of each series, but a knockout starts at the same time step of all series."
         )
     rows = np.arange(len(y))
     find, measure = train_test_split(rows, test_size=0.5, stratify=y, random_state=random_state)
@@ -194,14 +197,14 @@ def specificity_scorer(estimator, X, y, *, start=None, random_state=0, **relay_p
     )
     if np.isnan(result.own_minus_other).any():
         raise ValueError(
-            f"concepts={analyzer.concepts!r}: there is a concept without another one that divides "
-            "the classes in another way, as with 'ovr' of two classes; expected a table of more."
+            f"concepts={analyzer.concepts!r}; expected concepts that partition the classes in "
+            "different ways, which 'ovr' does for three or more classes."
         )
     return float(result.own_minus_other.mean())
 
 
 def _parts(estimator):
-    """Return what transforms panels first, if anything does, and the net or analyzer."""
+    """Return the steps before the classifier or analyzer, if there are any, and the latter."""
     estimator = _thawed(estimator)
     if not isinstance(estimator, Pipeline):
         return None, estimator
@@ -217,7 +220,7 @@ def _thawed(estimator):
 
 
 def _options(estimator, relay_params):
-    """Return parameters for an analyzer: those given, else those of the estimator if it is one."""
+    """Return parameters of an analyzer: those given, or else those of the estimator."""
     _, last = _parts(estimator)
     if not hasattr(last, "relays"):
         return relay_params
@@ -227,7 +230,7 @@ def _options(estimator, relay_params):
 
 
 def _analyzed(estimator, X, y, random_state, relay_params):
-    """Return an analyzer fitted on given data around a fitted net."""
+    """Return an analyzer of the fitted network, fitted on the data."""
     _, last = _parts(estimator)
     net = last.estimator_ if hasattr(last, "relays") else last
     check_recurrent(net)
@@ -236,6 +239,6 @@ def _analyzed(estimator, X, y, random_state, relay_params):
 
 
 def _into_net(estimator, X):
-    """Return what the net in a pipeline sees."""
+    """Return the data as the classifier in a pipeline receives them."""
     before, _ = _parts(estimator)
     return X if before is None else before.transform(X)

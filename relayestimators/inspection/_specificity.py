@@ -1,13 +1,15 @@
-"""What sets of relays cost: their own concept, the others, and what random sets cost."""
+"""Specificity of knockouts: losses of the own concept, of other concepts, by random sets."""
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
+from .._docs import fill_docs
 from .._intervals import subsampling_interval
 from .._validation import check_alpha, check_integer, check_sets, check_window
-from ._ablation import Ablation, Knockout, mean_of_others, of_analyzer, other_divisions
+from ._ablation import Ablation, Knockout, mean_of_others, of_analyzer, other_partitions
 
 
+@fill_docs
 def knockout_specificity(
     estimator,
     X,
@@ -29,93 +31,81 @@ def knockout_specificity(
     n_jobs=None,
     verbose=0,
 ):
-    """Measure what knocking out sets of nodes costs every concept, against random sets.
+    """Measure the information about every concept that is lost without sets of nodes.
 
-    Each set is knocked out as a whole; the cost for a concept is the loss of the mutual
-    information between its value for the true and for the predicted class.
+    Each set is knocked out as a whole and compared with random sets of the same size. The loss of a
+    concept is that of I(A;B), the mutual information of its values for the true and for the
+    predicted class.
 
     Parameters
     ----------
-    estimator : fitted classifier
-        With ``unroll`` and ``knock_out``; it is not changed.
-    X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-        Data to measure on; for an honest figure not those the sets were found on.
-    y : array-like of shape (n_instances,)
-        Labels.
+    %(estimator)s
+    %(X)s Data to measure on
+    %(y)s
     relays : list of array-like of int, or RelayAnalyzer
-        Sets of nodes, as a rule those of each concept; or a fitted analyzer, whose
-        ``relays(concept)`` they are.
-    concepts : {"ovr", "class"}, array-like of shape (n_classes, n_concepts) or None, default=None
-        As in :class:`RelayAnalyzer`; None is the table of the analyzer, or else "ovr".
-    value : {"mean", "zero", "resample", "noise"}, float or array-like, default="mean"
-        What nodes are held at, as in :func:`knockout_importance`.
-    start : int, default=0
-        First time step of the window.
-    stop : int or None, default=None
-        One after its last time step; None is the end.
-    layer : int or None, default=None
-        Layer of the nodes; None is that of the analyzer, or else the last.
-    state : {"h", "c"} or None, default=None
-        Hidden state, or memory cell of an LSTM; None is that of the analyzer, or else "h".
-    scoring : str, callable or None, default=None
-        Score as in scikit-learn; None is accuracy.
+        Sets of nodes, usually one per concept; or a fitted analyzer, whose ``relays(concept)`` are
+        used.
+    %(concepts_of_analyzer)s
+    %(value)s
+    %(start)s
+    %(stop)s
+    %(layer_of_analyzer)s
+    %(state_of_analyzer)s
+    %(scoring)s
     n_random : int, default=39
-        Random sets of nodes drawn for comparison with each set, of its size; nested, and the same
-        for all sets. A p-value is at least 1 / (1 + n_random).
-    n_draws : int, default=5
-        How often values are drawn if they are random; losses are means.
+        Number of random sets that each set is compared with. They have its size, are nested, and
+        are the same for all sets. A p-value is at least 1 / (1 + n_random).
+    %(n_draws)s
     n_resamples : int, default=100
-        Random halves of the instances behind the confidence intervals.
-    alpha : float, default=0.05
-        Share outside the intervals.
-    random_state : int, RandomState instance or None, default=None
-        Draws sets, values and halves.
-    n_jobs : int, optional
-        Joblib workers, threads unless another backend is configured.
-    verbose : int, default=0
-        Show a progress bar.
+        Number of random halves of the instances for the confidence intervals.
+    %(alpha)s
+    %(random_state)s the random sets, drawn values and halves
+    %(n_jobs_threads)s
+    %(verbose)s
 
     Returns
     -------
     result : :class:`~sklearn.utils.Bunch`
         information : ndarray of shape (n_concepts,)
-            Bits: I(A;B) of the intact net.
+            I(A;B) of the intact network in bits.
         score : float
-            Of the intact net.
+            Score of the intact network.
         loss : ndarray of shape (n_sets, n_concepts)
-            Bits lost by knocking out each set; negative if it helped.
+            Bits lost when each set is knocked out; negative if information is gained.
         loss_interval : ndarray of shape (2, n_sets, n_concepts)
-            Confidence interval of the losses, over instances.
+            Confidence intervals of the losses, over instances.
         score_loss : ndarray of shape (n_sets,)
             Score lost.
         random_loss : ndarray of shape (n_sets, n_random, n_concepts)
             Bits lost by the random sets of the same size.
         random_score_loss : ndarray of shape (n_sets, n_random)
-            Score lost by them.
+            Score lost by the random sets.
         effect, random_effect : ndarray
-            As `loss` and `random_loss`: mean absolute change of the log-odds, in bits.
+            Mean absolute change of the log-odds in bits, shaped like `loss` and `random_loss`.
 
-        If there are as many sets as concepts, set i belonging to concept i, then also, each of
-        shape (n_concepts,) and in bits:
+        If there are as many sets as concepts, so that set i belongs to concept i, the result also
+        has the following, each of shape (n_concepts,) and in bits:
 
-        own : loss of the concept the set belongs to.
-        other : mean loss of the other concepts, as far as they divide the classes in another
-            way; NaN if none does, as with "ovr" of two classes.
-        random : mean loss of the concept under the random sets.
-        own_minus_other : what makes the set specific to the concept.
-        own_minus_random : what it costs beyond the mean random set.
+        own : loss of the concept that the set belongs to.
+        other : mean loss of those other concepts that partition the classes differently; NaN if
+            there are none, as with "ovr" of two classes.
+        random : mean loss of the concept by the random sets.
+        own_minus_other : specificity of the set for its concept.
+        own_minus_random : loss beyond that of the mean random set.
         intervals : Bunch of these five, each of shape (2, n_concepts)
-            Confidence intervals: over instances and, where random sets come in, of their mean.
-            Half of all random sets cost more than the mean one: whether the set stands out among
-            them says `pvalue`. With fewer than some 100 instances the intervals are too narrow.
-        pvalue : one-sided, of `own` among the random sets: (1 + those that cost at least as
-            much) / (1 + n_random); NaN without random sets. Not corrected for many concepts.
+            Confidence intervals over instances and, for values with random sets, over these. The
+            interval of `own_minus_random` compares with the mean random set; whether the set stands
+            out among the random sets is told by `pvalue`. With fewer than about 100 instances the
+            intervals are too narrow.
+        pvalue : one-sided p-value of `own` among the random sets, (1 + number of sets that lose at
+            least as much) / (1 + n_random); NaN without random sets. It is not corrected for
+            multiple concepts.
 
     See Also
     --------
-    KnockoutTransformer : One knockout.
-    cross_validate_knockout : Sets found in training, measured in testing, over folds.
-    compare_rankings : Sets of other rankings beside relays.
+    relayestimators.KnockoutTransformer : A single knockout.
+    cross_validate_knockout : Finds sets in the training part of a fold, measures in the test part.
+    compare_rankings : Compares sets of other rankings with relays.
 
     References
     ----------
@@ -171,22 +161,22 @@ def knockout_specificity(
         random_effect=lost.effect[:, 1:],
     )
     if len(sets) == ablation.n_concepts:
-        different = other_divisions(ablation.table)
+        different = other_partitions(ablation.table)
         result.update(contrasts(lost.information, lost.half_information, alpha, different))
     return result
 
 
 def measure_beside_random(ablation, knockouts, n_random, rng, value, **options):
-    """Measure knockouts and, beside each, random sets of as many nodes in the same window.
+    """Measure knockouts and, for each, random sets of as many nodes in the same window.
 
     Parameters
     ----------
     ablation : Ablation
     knockouts : list of Knockout
     n_random : int
-        Random sets per knockout. Those of the same size are the same for all.
+        Number of random sets per knockout. Sets of the same size are the same for all knockouts.
     rng : RandomState
-        Draws them, and values.
+        Controls the randomness of the sets and of drawn values.
     value : str, float or array-like
         What nodes are held at.
     **options : dict
@@ -213,6 +203,7 @@ def measure_beside_random(ablation, knockouts, n_random, rng, value, **options):
     )
 
 
+@fill_docs
 def contrasts(loss, halves, alpha, different):
     """Return own, other and random losses, their differences, and intervals.
 
@@ -222,10 +213,9 @@ def contrasts(loss, halves, alpha, different):
         Bits lost: sets, the set itself and random ones, measured on.
     halves : ndarray of shape (n_concepts, 1 + n_random, n_halves, n_concepts)
         The same on halves of the instances.
-    alpha : float
-        Share outside the intervals.
+    %(alpha)s
     different : ndarray of shape (n_concepts, n_concepts), bool
-        From `other_divisions`.
+        From `other_partitions`.
 
     Returns
     -------

@@ -1,6 +1,7 @@
-"""The whole line, from training to knockouts over time, for several classifiers."""
+"""A whole study, from training to knockouts over time, of several classifiers."""
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score, recall_score
@@ -8,13 +9,16 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch, check_random_state
 from tqdm.auto import tqdm
 
+from .._docs import fill_docs
 from .._validation import check_integer
 from ..analyzer import RelayAnalyzer
+from ..panels import panel_to_tensor
 from ..relay import DEFAULT_METHOD
 from ._ablation import Ablation, Knockout
 from ._specificity import measure_beside_random
 
 
+@fill_docs
 def relay_study(
     estimators,
     X_train,
@@ -29,69 +33,65 @@ def relay_study(
     n_jobs=None,
     verbose=0,
 ):
-    """Train classifiers, find the relays of every class at every time step, knock them out.
+    """Train classifiers, find the relays of every class at every time step, and knock them out.
 
-    The nets are trained on the training data. The test data are split into two stratified
-    halves: relays are found on the first, and what their knockout costs is measured on the
-    second. At each time step t the relays of each class are held at their mean from t on.
+    The networks are trained on the training data. The test data are split into two halves,
+    stratified by class: relays are found on the first half, and knockouts are measured on the
+    second. At each time step t, the relays of each class are clamped to their mean from t on.
 
     Parameters
     ----------
     estimators : dict of str to classifier
-        What to study, by name; they are cloned.
+        Classifiers by name. They are cloned.
     X_train : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
         Training data.
     y_train : array-like of shape (n_instances,)
-        Labels.
-    X_test : array-like of shape (n_instances, n_channels, n_timepoints)
+        Labels of the training data.
+    X_test : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
         Test data.
     y_test : array-like of shape (n_instances,)
-        Labels.
+        Labels of the test data.
     n_relays : int or float, default=0.25
-        Nodes per relay set; a float is a fraction of all.
-    method : str, default="throughput"
-        As in :class:`RelayAnalyzer`.
+        Number of nodes per set; a float is a fraction of all nodes.
+    %(method)s
     n_random : int, default=20
-        Random sets, the same for all classes and time steps.
-    random_state : int, RandomState instance or None, default=None
-        Splits the test data, draws contexts and random sets. Training has the seeds of the
-        classifiers.
-    n_jobs : int, optional
-        Joblib workers.
-    verbose : int, default=0
-        Show a progress bar.
+        Number of random sets, which are the same for all classes and time steps.
+    %(random_state)s the split, contexts and random sets. Classifiers have their own seeds
+    %(n_jobs)s
+    %(verbose)s
 
     Returns
     -------
     results : dict of str to :class:`~sklearn.utils.Bunch`
-        By name of the classifier:
+        By the name of the classifier:
 
         analyzer : RelayAnalyzer
-            Fitted on the first half of the test data, with the trained net.
+            Analyzer of the trained network, fitted on the first half of the test data.
         accuracy : float
-            On all test data.
+            Accuracy on all test data.
         recall : ndarray of shape (n_classes,)
-            On all test data.
+            Recall on all test data.
         information : ndarray of shape (n_concepts,)
-            Bits: I(A;B) on the second half.
+            I(A;B) on the second half in bits.
         timepoints : ndarray of shape (n_timepoints,), int
-            The time steps at least half of the series have, and whose map is reliable throughout if
-            there are such; relays of others are not knocked out.
+            Time steps at which relays are knocked out: those that at least half of the series have
+            and, among these, those where the whole map is reliable, if there are any.
         relays : ndarray of shape (n_concepts, n_timepoints, n_relays), int
-            The sets, strongest node first.
+            Sets of nodes, strongest first.
         loss : ndarray of shape (n_concepts, n_timepoints, n_concepts)
-            Bits lost: relays of which concept, from which time step on, measured on which.
+            Bits lost, by the concept of the relays, the time step, and the concept that is
+            measured.
         accuracy_loss : ndarray of shape (n_concepts, n_timepoints)
             Accuracy lost.
         random_loss : ndarray of shape (n_concepts, n_timepoints, n_random, n_concepts)
             Bits lost by random sets of the same size.
         random_accuracy_loss : ndarray of shape (n_concepts, n_timepoints, n_random)
-            Accuracy lost by them.
+            Accuracy lost by random sets.
 
     See Also
     --------
-    RelayAnalyzer : The analysis.
-    knockout_specificity : The knockouts.
+    relayestimators.RelayAnalyzer : Finds the relays.
+    knockout_specificity : Measures knockouts of one network.
 
     Examples
     --------
@@ -106,27 +106,28 @@ def relay_study(
     (2, 5, 2)
     """
     if not hasattr(estimators, "items"):
-        raise TypeError(f"estimators={estimators!r}; expected a dict of name to classifier.")
+        raise TypeError(f"estimators={estimators!r}; expected a dict of names and classifiers.")
     check_integer(n_random, name="n_random", low=0)
     rng = check_random_state(random_state)
+    X_train, X_test = panel_to_tensor(X_train), panel_to_tensor(X_test)
     X_find, X_measure, y_find, y_measure = train_test_split(
         X_test, y_test, test_size=0.5, stratify=y_test, random_state=rng
     )
     seed = int(rng.randint(2**31 - 1))
+    options = {"method": method, "n_relays": n_relays, "random_state": seed, "n_jobs": n_jobs}
     results = {}
     bar = tqdm(estimators.items(), disable=not verbose, desc="study", unit="net")
     for name, estimator in bar:
-        bar.set_postfix_str(f"{name}: training")
-        net = clone(estimator).fit(X_train, y_train)
-        bar.set_postfix_str(f"{name}: finding relays")
-        analyzer = RelayAnalyzer(
-            FrozenEstimator(net), method=method, n_relays=n_relays, random_state=seed, n_jobs=n_jobs
-        ).fit(X_find, y_find)
-        bar.set_postfix_str(f"{name}: knocking out")
-        knockouts = _knock_out_over_time(
-            analyzer, X_measure, y_measure, n_random, seed, n_jobs=n_jobs, verbose=verbose
-        )
-        predicted = net.predict(X_test)
+        with config_context(assume_finite=True):  # the panels were checked above
+            bar.set_postfix_str(f"{name}: training")
+            net = clone(estimator).fit(X_train, y_train)
+            bar.set_postfix_str(f"{name}: finding relays")
+            analyzer = RelayAnalyzer(FrozenEstimator(net), **options).fit(X_find, y_find)
+            bar.set_postfix_str(f"{name}: knocking out")
+            knockouts = _knock_out_over_time(
+                analyzer, X_measure, y_measure, n_random, seed, n_jobs=n_jobs, verbose=verbose
+            )
+            predicted = net.predict(X_test)
         results[name] = Bunch(
             analyzer=analyzer,
             accuracy=accuracy_score(y_test, predicted),
@@ -139,7 +140,7 @@ def relay_study(
 
 
 def _knock_out_over_time(analyzer, X, y, n_random, seed, **options):
-    """Hold the relays of every concept at every time step from that step on."""
+    """Knock out the relays of every concept at every time step from that step on."""
     ablation = Ablation(analyzer.estimator_, X, y, concepts=analyzer.concepts_)
     concepts = range(ablation.n_concepts)
     timepoints = analyzer.timepoints_[_worth_a_knockout(analyzer)]
@@ -170,7 +171,7 @@ def _knock_out_over_time(analyzer, X, y, n_random, seed, **options):
 
 
 def _worth_a_knockout(analyzer):
-    """Tell which time steps most series have, and of these, if any, which have a map to rely on."""
+    """Return which time steps most series have and, among these, which have a reliable map."""
     common = 2 * analyzer.n_instances_ >= analyzer.n_instances_.max()
     reliable = common & analyzer.reliable_.all(axis=(0, 2))
     return reliable if reliable.any() else common

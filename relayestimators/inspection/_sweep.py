@@ -1,12 +1,14 @@
-"""Where and when nodes are needed: single-node knockouts at every time step."""
+"""Single-node knockouts at every time step, which show where and when nodes are needed."""
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
+from .._docs import fill_docs
 from .._validation import check_integer, check_nodes, check_timepoints
 from ._ablation import Ablation, Knockout
 
 
+@fill_docs
 def knockout_sweep(
     estimator,
     X,
@@ -25,44 +27,32 @@ def knockout_sweep(
     n_jobs=None,
     verbose=0,
 ):
-    """Map the causal use of nodes over time, in the shape of a relay map.
+    """Knock out every node at every time step, and return the losses as a map.
 
-    Every node is knocked out on its own, from every time step on or during a window that begins
-    there. Put beside ``RelayAnalyzer.relay_map_`` the result shows which of the nodes that could
-    relay a concept the net relies on.
+    Every node is knocked out on its own, from every time step on or in a window that starts there.
+    The result has the shape of ``RelayAnalyzer.relay_map_``. Compared with it, it shows which of
+    the nodes that know a concept the network needs.
 
     Parameters
     ----------
-    estimator : fitted classifier
-        With ``unroll`` and ``knock_out``; it is not changed.
-    X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-        Data to measure on.
-    y : array-like of shape (n_instances,)
-        Labels.
+    %(estimator)s
+    %(X)s Data to measure on
+    %(y)s
     nodes : None, int or array-like of int, default=None
-        Nodes; None is all.
+        Nodes to knock out. None takes all nodes.
     timepoints : None, int or array-like of int, default=None
-        Time steps at which windows begin; negative ones count from the end. None is all.
+        Time steps at which windows start; negative numbers count from the end. None takes all.
     width : int or None, default=None
-        Time steps in the window; None is up to the end.
-    value : {"mean", "zero", "resample", "noise"}, float or array-like, default="mean"
-        What nodes are held at, as in :func:`knockout_importance`.
-    layer : int, default=-1
-        Layer of the nodes.
-    state : {"h", "c"}, default="h"
-        Hidden state, or memory cell of an LSTM.
-    scoring : str, callable or None, default=None
-        Score as in scikit-learn; None is accuracy.
-    concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts), default="ovr"
-        As in :class:`RelayAnalyzer`.
-    n_draws : int, default=5
-        How often values are drawn if they are random; losses are means.
-    random_state : int, RandomState instance or None, default=None
-        Draws values.
-    n_jobs : int, optional
-        Joblib workers, threads unless another backend is configured.
-    verbose : int, default=0
-        Show a progress bar.
+        Number of time steps in the window; None extends it to the end of the series.
+    %(value)s
+    %(layer)s
+    %(state)s
+    %(scoring)s
+    %(concepts)s
+    %(n_draws)s
+    %(random_state)s drawn values
+    %(n_jobs_threads)s
+    %(verbose)s
 
     Returns
     -------
@@ -70,28 +60,29 @@ def knockout_sweep(
         loss : ndarray of shape (n_concepts, n_timepoints, n_nodes)
             Bits of I(A;B) lost.
         effect : ndarray of shape (n_concepts, n_timepoints, n_nodes)
-            Mean absolute change of the log-odds of the concept value the intact net predicts, in
-            bits. A single node rarely changes a prediction, so this is the sharper map.
+            Mean absolute change of the log-odds of the concept value that the intact network
+            predicts, in bits. A single node rarely changes a prediction, so this map is more
+            sensitive.
         score_loss : ndarray of shape (n_timepoints, n_nodes)
             Score lost.
         information : ndarray of shape (n_concepts,)
-            Bits of I(A;B) of the intact net.
+            I(A;B) of the intact network in bits.
         score : float
-            Of the intact net.
+            Score of the intact network.
         nodes : ndarray of shape (n_nodes,), int
-            The nodes.
+            Nodes that were knocked out.
         timepoints : ndarray of shape (n_timepoints,), int
-            The time steps.
+            Time steps at which windows start.
 
     See Also
     --------
-    RelayAnalyzer : The relay map.
-    RelayMapDisplay : Draws such maps.
+    relayestimators.RelayAnalyzer : Estimates relay maps.
+    relayestimators.displays.RelayMapDisplay : Draws such maps.
 
     Notes
     -----
-    With ``width=None`` runs share the intact run up to where they begin, so that a sweep over all
-    T time steps costs about as much as T / 2 knockouts of the whole series.
+    With ``width=None`` all runs share the intact run up to the start of their windows, so a sweep
+    over all T time steps costs about as much as T / 2 knockouts of the whole series.
 
     Examples
     --------
@@ -142,13 +133,13 @@ def knockout_sweep(
 
 
 def window_ends(timepoints, width, n_timepoints):
-    """Return one after the last step of windows that begin at some time steps.
+    """Return one after the last time step of windows that start at given time steps.
 
     Parameters
     ----------
     timepoints : ndarray of shape (n_windows,)
     width : int or None
-        Steps in the window; None is up to the end.
+        Number of time steps in the window; None extends it to the end.
     n_timepoints : int
 
     Returns
