@@ -139,6 +139,40 @@ PARAMETERS = {
         "Discretized states at one time step, integers from 0.",
     ),
     "ax": ("ax : matplotlib Axes, default=None", "Axes to draw on; by default a new figure."),
+    "hidden": (
+        "hidden : array-like of shape (n_instances, n_timepoints, n_nodes)",
+        "Hidden trajectories; NaN after the end of shorter series.",
+    ),
+    "map_over_time": (
+        "relay_map : array-like of shape (..., n_timepoints, n_nodes)",
+        "Relay information in bits; negative estimates count as 0. Pass only the time steps of "
+        "interest, such as those of a delay.",
+    ),
+    "other_map": (
+        "other : array-like of the same shape, default=None",
+        "Another estimate of the same map, from other instances. If given, only different "
+        "estimates are compared, also at lag 0, where the similarity is that expected of relays "
+        "that do not move.",
+    ),
+    "lags": (
+        "lags : int or array-like of int, default=None",
+        "Numbers of time steps between the two maps that are compared, from 0. None takes all.",
+    ),
+    "metric": (
+        'metric : {{"cosine", "transport"}}, default="cosine"',
+        "Similarity of two maps. Both depend only on the fraction of the relay information that "
+        'each node has. "cosine": cosine of the angle between the maps. "transport": one minus '
+        "the least cost of moving relay information between nodes to turn one map into the other "
+        "(earth mover's distance).",
+    ),
+    "cost": (
+        "cost : array-like of shape (n_nodes, n_nodes), default=None",
+        "Cost, from 0 to 1, of moving everything from one node to another; with "
+        '``metric="transport"`` only. None is a cost of 1 between any two nodes, which have no '
+        "positions; the similarity is then the overlap, the sum over nodes of the smaller "
+        "fraction. One minus the absolute correlation of the nodes' states makes nodes with "
+        "similar states cheap to exchange.",
+    ),
 }
 
 _REFERENCE = re.compile(r"^( *)%\((\w+)\)s ?(.*)$", re.MULTILINE)

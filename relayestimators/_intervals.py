@@ -5,25 +5,29 @@ from scipy.stats import norm
 
 
 def subsampling_interval(scores, draws, alpha, *, other_error=0.0):
-    """Return normal intervals from repeated half-sampling.
+    r"""Return normal confidence intervals from scores of random halves of the instances.
 
-    Halves drawn without replacement vary about the whole as much as the whole varies about the
-    truth. Drawing with replacement would not do: doubled instances look like information.
+    .. math:: s \pm z_{1 - \alpha / 2} \sqrt{\sigma_{\mathrm{half}}^2 + \sigma_{\mathrm{other}}^2}
+
+    Halves are drawn without replacement (subsampling). They vary about the whole sample as much as
+    the whole sample varies about the truth. A bootstrap, which draws with replacement, is not used
+    because repeated instances look like information.
 
     Parameters
     ----------
     scores : ndarray of shape (n_nodes,)
+        Scores of all instances.
     draws : ndarray of shape (n_halves, n_nodes)
-        At least two halves.
+        Scores of the halves, of which there are at least two.
     alpha : float
-        Share outside.
+        One minus the confidence level.
     other_error : float or ndarray of shape (n_nodes,), default=0.0
-        Standard error from another source than the instances.
+        Standard error from another source than the choice of instances.
 
     Returns
     -------
     ndarray of shape (2, n_nodes)
         Lower and upper end.
     """
-    reach = norm.ppf(1 - alpha / 2) * np.hypot(draws.std(axis=0, ddof=1), other_error)
-    return np.stack([scores - reach, scores + reach])
+    margin = norm.ppf(1 - alpha / 2) * np.hypot(draws.std(axis=0, ddof=1), other_error)
+    return np.stack([scores - margin, scores + margin])

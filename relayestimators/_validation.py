@@ -1,4 +1,4 @@
-"""Checks of arguments: states, concepts, nodes, windows, choices and numbers.
+"""Checks of arguments that several modules share.
 
 Every error names the argument, the value it was given, and the values that are allowed.
 """
@@ -7,7 +7,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-#: Marks, in discretized states, the time steps a shorter series does not have.
+#: Marks the time steps after the end of a series in discretized states.
 NO_STATE = np.uint8(255)
 
 #: How activations can be cut into states.
@@ -15,17 +15,17 @@ STRATEGIES = ("quantile", "kmeans", "sign")
 
 
 def check_states(states, *, ndim, name="states"):
-    """Return discretized states as uint8, the last axis being the nodes.
+    """Return discretized states as uint8.
 
     Parameters
     ----------
-    states : array-like of `ndim` dimensions
-        Whole numbers from 0 to 254; in three dimensions also 255 in all nodes where a series has
-        ended.
+    states : array-like with `ndim` dimensions
+        Integers from 0 to 254. With three dimensions, 255 in all nodes marks the time steps after
+        the end of a series.
     ndim : {2, 3}
         2: (n_instances, n_nodes), 3: (n_instances, n_timepoints, n_nodes).
     name : str
-        What the caller calls this argument.
+        Name of the argument in error messages.
 
     Returns
     -------
@@ -34,29 +34,30 @@ def check_states(states, *, ndim, name="states"):
     shape = {2: "(n_instances, n_nodes)", 3: "(n_instances, n_timepoints, n_nodes)"}[ndim]
     states = np.asarray(states)
     if states.ndim != ndim or 0 in states.shape:
-        raise ValueError(f"{name} has shape {states.shape}; expected {shape}, none of them 0.")
+        raise ValueError(f"{name} has shape {states.shape}; expected {shape}, without empty axes.")
     if states.dtype != np.uint8:
         with np.errstate(invalid="ignore"):
-            whole = states.astype(np.uint8) if states.dtype.kind in "biuf" else None
-        if whole is None or not np.array_equal(whole, states):
+            as_bytes = states.astype(np.uint8) if states.dtype.kind in "biuf" else None
+        if as_bytes is None or not np.array_equal(as_bytes, states):
             raise ValueError(
-                f"{name} must hold whole numbers from 0 to 254, got dtype {states.dtype}"
-                f"{_range(states)}; make states of hidden activations with StateDiscretizer."
+                f"{name} has dtype {states.dtype}{_range(states)}; expected integers from 0 to "
+                "254. StateDiscretizer turns hidden activations into such states."
             )
-        states = whole
+        states = as_bytes
     if states.max() < NO_STATE:
         return states
     ended = states == NO_STATE
     if ndim == 2 and ended.any():
         raise ValueError(
-            f"{name} holds 255, the mark of a series that has ended, first for instance "
-            f"{int(np.argmax(ended.any(axis=1)))}; leave out the instances without this time step."
+            f"{name} contains 255, which marks the end of a series, first at instance "
+            f"{int(np.argmax(ended.any(axis=1)))}; expected only instances that have this time "
+            "step."
         )
     if ndim == 3 and (ended.any(axis=2) != ended.all(axis=2)).any():
         instance, timepoint = np.argwhere(ended.any(axis=2) != ended.all(axis=2))[0]
         raise ValueError(
-            f"{name} holds 255, the mark of a series that has ended, for some nodes only: first "
-            f"for instance {instance} at time step {timepoint}."
+            f"{name} contains 255, which marks the end of a series, in some nodes only, first at "
+            f"instance {instance}, time step {timepoint}; expected it in all nodes or in none."
         )
     return states
 
@@ -64,20 +65,20 @@ def check_states(states, *, ndim, name="states"):
 def _range(array):
     if array.dtype.kind not in "biuf":
         return ""
-    return f" with values from {array.min()} to {array.max()}"
+    return f" and values from {array.min()} to {array.max()}"
 
 
 def check_codes(values, *, name, n_instances=None):
-    """Return any discrete values as whole numbers 0, 1, ... in sorted order of the values.
+    """Encode discrete values as integers 0, 1, ... in the sorted order of the values.
 
     Parameters
     ----------
     values : array-like of shape (n_instances,)
-        Anything that can be sorted: numbers, strings, booleans.
+        Values that can be sorted: numbers, strings or booleans.
     name : str
-        What the caller calls this argument.
+        Name of the argument in error messages.
     n_instances : int, optional
-        The length it must have.
+        Required length.
 
     Returns
     -------
@@ -87,39 +88,43 @@ def check_codes(values, *, name, n_instances=None):
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"{name} has shape {values.shape}; expected (n_instances,), not empty.")
     if n_instances is not None and len(values) != n_instances:
-        raise ValueError(f"{name} has {len(values)} instances where the states have {n_instances}.")
+        raise ValueError(
+            f"{name} has {len(values)} instances; expected {n_instances}, as in the states."
+        )
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError(f"{name} contains NaN or infinity; expected discrete values.")
     return np.unique(values, return_inverse=True)[1].astype(np.int64, copy=False)
 
 
 def check_nodes(nodes, n_nodes, *, name="nodes"):
-    """Return node numbers as an array, in the order given.
+    """Return the numbers of nodes as an array, in the given order.
 
     Parameters
     ----------
     nodes : int, array-like of int, or None
-        None is the empty set. Masks are refused.
+        None is the empty set. Boolean masks are not allowed.
     n_nodes : int
-        How many nodes there are.
+        Number of nodes of the layer.
     name : str
-        What the caller calls this argument.
+        Name of the argument in error messages.
 
     Returns
     -------
     ndarray of shape (n_chosen,), int64
     """
-    allowed = f"whole numbers from 0 to {n_nodes - 1}"
+    allowed = f"integers from 0 to {n_nodes - 1}"
     nodes = np.atleast_1d(np.asarray([] if nodes is None else nodes))
     if nodes.dtype.kind == "b":
-        raise TypeError(f"{name} is a boolean mask; expected {allowed}: use np.flatnonzero(mask).")
+        raise TypeError(
+            f"{name} is a boolean mask; expected {allowed}, such as np.flatnonzero(mask)."
+        )
     if nodes.ndim != 1 or (nodes.size and nodes.dtype.kind not in "iu"):
-        raise TypeError(f"{name}={nodes.tolist()!r} must be an int or a list of ints, {allowed}.")
+        raise TypeError(f"{name}={nodes.tolist()!r}; expected an integer or a list of {allowed}.")
     outside = nodes[(nodes < 0) | (nodes >= n_nodes)] if nodes.size else nodes
     if outside.size:
-        raise ValueError(f"{name} contains {outside.tolist()}; allowed are {allowed}.")
+        raise ValueError(f"{name} contains {outside.tolist()}; expected {allowed}.")
     if len(np.unique(nodes)) != len(nodes):
-        raise ValueError(f"{name}={nodes.tolist()} names a node twice.")
+        raise ValueError(f"{name}={nodes.tolist()!r}; expected every node at most once.")
     return nodes.astype(np.int64)
 
 
@@ -129,11 +134,11 @@ def check_window(start, stop, n_timepoints):
     Parameters
     ----------
     start : int
-        First time step, 0 to n_timepoints - 1.
+        First time step, from 0 to n_timepoints - 1.
     stop : int or None
         One after the last time step; None is the end of the panel.
     n_timepoints : int
-        How many time steps there are.
+        Number of time steps of the panel.
 
     Returns
     -------
@@ -147,14 +152,14 @@ def check_window(start, stop, n_timepoints):
 
 
 def check_timepoints(timepoints, n_timepoints):
-    """Return time steps as an array of ints from 0, in the order given.
+    """Return time steps as an array of nonnegative ints, in the given order.
 
     Parameters
     ----------
     timepoints : None, int or array-like of int
-        None is all of them; negative ones count from the end of the panel.
+        None takes all of them; negative numbers count from the end of the panel.
     n_timepoints : int
-        How many time steps there are.
+        Number of time steps of the panel.
 
     Returns
     -------
@@ -164,16 +169,16 @@ def check_timepoints(timepoints, n_timepoints):
         return np.arange(n_timepoints)
     steps = np.atleast_1d(np.asarray(timepoints))
     if steps.ndim != 1 or steps.dtype.kind not in "iu" or steps.size == 0:
-        raise TypeError(f"timepoints={timepoints!r} must be None, an int or a list of ints.")
+        raise TypeError(f"timepoints={timepoints!r}; expected None, an integer or a list of them.")
     outside = steps[(steps < -n_timepoints) | (steps >= n_timepoints)]
     if outside.size:
         raise ValueError(
-            f"timepoints contains {outside.tolist()}; the panel has {n_timepoints} time steps, "
-            f"allowed are {-n_timepoints} to {n_timepoints - 1}."
+            f"timepoints contains {outside.tolist()}; expected integers from {-n_timepoints} to "
+            f"{n_timepoints - 1}, because there are {n_timepoints} time steps."
         )
     steps = np.where(steps < 0, steps + n_timepoints, steps).astype(np.int64)
     if len(np.unique(steps)) != len(steps):
-        raise ValueError(f"timepoints={timepoints!r} names a time step twice.")
+        raise ValueError(f"timepoints={timepoints!r}; expected every time step at most once.")
     return steps
 
 
@@ -183,18 +188,18 @@ def check_concepts(concepts, n_classes):
     Parameters
     ----------
     concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts)
-        "ovr": one concept per class, 1 for the class and 0 for the rest. "class": one
-        concept whose value is the class. A table: the value of every concept for every class,
-        rows in the order of ``classes_``.
+        "ovr": one concept per class, with value 1 for the class and 0 for the rest. "class": one
+        concept whose value is the class. An array gives the value of every concept for every
+        class, with rows in the order of ``classes_``.
     n_classes : int
-        How many classes there are.
+        Number of classes.
 
     Returns
     -------
     ndarray of shape (n_classes, n_concepts), int64
     """
     if isinstance(concepts, str):
-        check_choice(concepts, name="concepts", choices=("ovr", "class"), other="or a table")
+        check_choice(concepts, name="concepts", choices=("ovr", "class"), other="or an array")
         if concepts == "ovr":
             return np.eye(n_classes, dtype=np.int64)
         return np.arange(n_classes, dtype=np.int64)[:, None]
@@ -205,26 +210,39 @@ def check_concepts(concepts, n_classes):
             f"n_classes={n_classes}."
         )
     if table.dtype.kind not in "biu":
-        raise ValueError(f"concepts must hold whole numbers, got dtype {table.dtype}.")
+        raise ValueError(f"concepts has dtype {table.dtype}; expected integers.")
     constant = np.flatnonzero((table == table[0]).all(axis=0))
     if constant.size:
         raise ValueError(
-            f"concepts: column {constant.tolist()} has the same value for every class, "
-            "so there is nothing to relay."
+            f"concepts has the same value for every class in columns {constant.tolist()}; expected "
+            "every concept to differ between classes."
         )
     return table.astype(np.int64)
 
 
 def check_choice(value, *, name, choices, other=""):
-    """Refuse a value that is none of the choices."""
+    """Raise an error unless a value is one of the choices.
+
+    Parameters
+    ----------
+    value : object
+    name : str
+        Name of the argument in error messages.
+    choices : iterable of str
+        Allowed values.
+    other : str, default=""
+        What else is allowed, or under which condition; ends the error message.
+    """
     if value not in tuple(choices):
         allowed = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{name}={value!r}; allowed are {allowed}{' ' + other if other else ''}.")
+        raise ValueError(
+            f"{name}={value!r}; expected one of {allowed}{' ' + other if other else ''}."
+        )
 
 
 def check_integer(value, *, name, low, high=None):
-    """Refuse anything but a whole number in [low, high]."""
-    allowed = f"a whole number from {low}" + ("" if high is None else f" to {high}")
+    """Raise an error unless a value is an integer from `low` to `high`."""
+    allowed = f"an integer >= {low}" if high is None else f"an integer from {low} to {high}"
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise TypeError(f"{name}={value!r}; expected {allowed}.")
     if value < low or (high is not None and value > high):
@@ -232,7 +250,7 @@ def check_integer(value, *, name, low, high=None):
 
 
 def check_integers(values, *, name, low):
-    """Return a sequence of integers >= low as a tuple of int."""
+    """Return a sequence of integers >= `low` as a tuple of int."""
     if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
         raise TypeError(f"{name}={values!r}; expected a sequence of integers >= {low}.")
     for i, value in enumerate(values):
@@ -241,7 +259,7 @@ def check_integers(values, *, name, low):
 
 
 def check_nonnegative(value, *, name):
-    """Refuse anything but a finite number >= 0."""
+    """Raise an error unless a value is a finite number >= 0."""
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{name}={value!r}; expected a number >= 0.")
     if not 0 <= value < np.inf:
@@ -249,7 +267,7 @@ def check_nonnegative(value, *, name):
 
 
 def check_size(value, total, *, name):
-    """Return how many of `total` things are meant by an int, a fraction, or None (half)."""
+    """Return a number of things out of `total`, given as an int, a fraction or None (half)."""
     if value is None:
         return max(1, total // 2)
     if isinstance(value, Integral) and not isinstance(value, bool):
@@ -258,8 +276,8 @@ def check_size(value, total, *, name):
     if isinstance(value, Real) and not isinstance(value, bool) and 0 < value <= 1:
         return max(1, round(value * total))
     raise ValueError(
-        f"{name}={value!r}; expected a whole number from 1 to {total}, a fraction in (0, 1], "
-        "None for half of them, or, where it says so, 'auto'."
+        f"{name}={value!r}; expected an integer from 1 to {total}, a fraction in (0, 1], or None "
+        "for half of them. RelayAnalyzer also accepts 'auto'."
     )
 
 
@@ -269,11 +287,11 @@ def check_sets(sets, n_nodes, *, name):
     Parameters
     ----------
     sets : sequence of array-like of int
-        A dict, or bare numbers for sets, are refused.
+        A dict, or single numbers in the place of sets, are not allowed.
     n_nodes : int
-        How many nodes there are.
+        Number of nodes of the layer.
     name : str
-        What the caller calls this argument.
+        Name of the argument in error messages.
 
     Returns
     -------
@@ -288,7 +306,7 @@ def check_sets(sets, n_nodes, *, name):
 
 
 def check_discretization(n_states, strategy):
-    """Refuse parameters a StateDiscretizer does not take.
+    """Raise an error unless the parameters are allowed for a StateDiscretizer.
 
     Parameters
     ----------
@@ -298,17 +316,17 @@ def check_discretization(n_states, strategy):
     check_integer(n_states, name="n_states", low=2, high=254)
     check_choice(strategy, name="strategy", choices=STRATEGIES)
     if strategy == "sign" and n_states != 2:
-        raise ValueError(f"n_states={n_states}; strategy='sign' makes 2 states.")
+        raise ValueError(f"n_states={n_states!r}; expected 2, because strategy='sign'.")
 
 
 def check_alpha(alpha):
-    """Refuse a level that is not between 0 and 1."""
+    """Raise an error unless a level is between 0 and 1."""
     if not isinstance(alpha, Real) or isinstance(alpha, bool) or not 0 < alpha < 1:
         raise ValueError(f"alpha={alpha!r}; expected a number between 0 and 1, both excluded.")
 
 
 def check_recurrent(estimator):
-    """Refuse an estimator whose hidden states cannot be seen and held."""
+    """Raise an error unless the hidden states of an estimator can be read and clamped."""
     if hasattr(estimator, "unroll"):
         return
     advice = "expected a classifier with unroll(X, *, clamp, layer, state), such as RNNClassifier, "
@@ -319,7 +337,7 @@ def check_recurrent(estimator):
     if hasattr(estimator, "steps"):
         advice = "use its last step, pipeline[-1], with pipeline[:-1].transform(X)."
     elif hasattr(chain[-1], "unroll"):
-        advice = f"use the {type(chain[-1]).__name__} inside: once fitted it is estimator_, or "
-        advice += "best_estimator_ of a search."
+        advice = f"use the {type(chain[-1]).__name__} inside, which is estimator_ after fitting, "
+        advice += "or best_estimator_ in a search."
     name = "(".join(type(part).__name__ for part in chain) + ")" * (len(chain) - 1)
-    raise TypeError(f"estimator {name} has no hidden states to look at; {advice}")
+    raise TypeError(f"estimator {name} has no hidden states to analyze; {advice}")

@@ -1,7 +1,7 @@
-"""From hidden activations to discrete states.
+"""Discretization of hidden activations.
 
-Floor 1: numpy and scikit-learn. The discretizer is fitted on an intact network only and then
-kept: states of a knocked-out network are cut at the thresholds of the intact one.
+A discretizer is fitted to an intact network only: states of a network with a knockout are cut at
+the thresholds of the intact network.
 """
 
 import numpy as np
@@ -18,31 +18,39 @@ __all__ = ["StateDiscretizer"]
 class StateDiscretizer(
     ArrayOutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):
-    """Cut the activation of every hidden node into a few states.
+    """Transformer that discretizes the activation of every hidden node into a few states.
 
     Parameters
     ----------
     n_states : int, default=2
-        Number of states per node, 2 to 254.
+        Number of states per node, from 2 to 254.
     strategy : {"quantile", "kmeans", "sign"}, default="quantile"
-        Where to cut. "quantile": into equally filled states; with two states this is the split
-        at the median. "kmeans": half-way between the centers of one-dimensional k-means.
-        "sign": at zero, two states only.
+        Where activations are cut. "quantile": into equally filled states; with two states this is
+        the split at the median. "kmeans": halfway between the centers of one-dimensional k-means.
+        "sign": at zero, which allows two states only.
     per_timepoint : bool, default=True
-        Find thresholds at every time step. If False, one set of thresholds per node serves all
-        time steps, so that a state means the same activation at any time.
+        If True, every time step has its own thresholds. If False, a node has the same thresholds
+        at all time steps, so that a state means the same activation at any time.
 
     Attributes
     ----------
     thresholds_ : ndarray of shape (n_timepoints or 1, n_nodes, n_states - 1)
-        A state is the number of thresholds its activation exceeds. NaN at time steps no
-        instance had.
+        The state of a node is the number of thresholds that its activation exceeds. NaN at time
+        steps that no series in `fit` has.
+    n_timepoints_ : int
+        Number of time steps in `fit`.
     n_features_in_ : int
         Number of nodes.
 
     See Also
     --------
-    RelayAnalyzer : Does this inside.
+    RelayAnalyzer : Discretizes hidden states with this class.
+
+    Notes
+    -----
+    If a saturated node takes the value of a quantile many times, all these instances get the
+    state for which the fraction of instances below the cut comes closer to the quantile. So a
+    node that is 1.0 for most instances and -1.0 for the others has two states.
 
     Examples
     --------
@@ -59,23 +67,26 @@ class StateDiscretizer(
         self.per_timepoint = per_timepoint
 
     def fit(self, hidden, y=None):
-        """Find the thresholds of an intact network.
+        """Compute thresholds from the hidden states of an intact network.
 
         Parameters
         ----------
         hidden : array-like of shape (n_instances, n_timepoints, n_nodes)
-            Hidden trajectories; NaN where a series has ended.
+            Hidden trajectories; NaN after the end of a series.
         y : None
             Ignored.
 
         Returns
         -------
         self : StateDiscretizer
+            The fitted discretizer.
 
         Raises
         ------
+        TypeError
+            If `n_states` is not an integer.
         ValueError
-            For a wrong shape, infinity, or a parameter that is not allowed.
+            If `hidden` has a wrong shape or contains infinity, or a parameter is not allowed.
         """
         check_discretization(self.n_states, self.strategy)
         hidden = _check_hidden(hidden)
@@ -88,35 +99,38 @@ class StateDiscretizer(
         return self
 
     def transform(self, hidden):
-        """Cut activations at the fitted thresholds.
+        """Discretize activations with the fitted thresholds.
 
         Parameters
         ----------
         hidden : array-like of shape (n_instances, n_timepoints, n_nodes)
-            As in `fit`; with `per_timepoint`, not more time steps than there.
+            Hidden trajectories with the nodes of `fit` and, if `per_timepoint` is True, with at
+            most as many time steps.
 
         Returns
         -------
         states : ndarray of shape (n_instances, n_timepoints, n_nodes), uint8
-            0 to n_states - 1, and 255 where a series has ended, or no series in fit had the time
-            step.
+            Integers from 0 to n_states - 1; 255 after the end of a series, and at time steps that
+            no series in `fit` has.
         """
         check_is_fitted(self)
         hidden = _check_hidden(hidden)
         n_timepoints, n_nodes = hidden.shape[1:]
         if n_nodes != self.n_features_in_:
-            raise ValueError(f"hidden has {n_nodes} nodes, fit saw {self.n_features_in_}.")
+            raise ValueError(
+                f"hidden has {n_nodes} nodes; expected {self.n_features_in_}, as in fit."
+            )
         if self.per_timepoint and n_timepoints > self.n_timepoints_:
             raise ValueError(
-                f"hidden has {n_timepoints} time steps, fit saw {self.n_timepoints_}; "
-                "fit on the longer panel, or use per_timepoint=False."
+                f"hidden has {n_timepoints} time steps; expected at most {self.n_timepoints_}, as "
+                "in fit. Fit to the longer panel, or use per_timepoint=False."
             )
         thresholds = self.thresholds_[:n_timepoints]
         states = np.zeros(hidden.shape, dtype=np.uint8)
         for cut in np.moveaxis(thresholds, -1, 0):
             states += hidden > cut
         states[np.isnan(hidden)] = NO_STATE
-        unknown = np.isnan(thresholds).any(axis=(1, 2))  # time steps no series in fit had
+        unknown = np.isnan(thresholds).any(axis=(1, 2))  # time steps that no series in fit has
         states[:, np.broadcast_to(unknown, n_timepoints)] = NO_STATE
         return states
 
@@ -137,7 +151,7 @@ class StateDiscretizer(
         return np.array([f"node{node}" for node in range(self.n_features_in_)], dtype=object)
 
     def __sklearn_tags__(self):
-        """Say that three-dimensional input with NaN at the end is expected."""
+        """Return tags for three-dimensional input that may contain NaN."""
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
@@ -156,7 +170,8 @@ def _check_hidden(hidden):
     if np.isinf(hidden).any():
         instance, timepoint, node = np.argwhere(np.isinf(hidden))[0]
         raise ValueError(
-            f"hidden is infinite at instance {instance}, time step {timepoint}, node {node}."
+            f"hidden is infinite at instance {instance}, time step {timepoint}, node {node}; "
+            "expected finite numbers, or NaN after the end of a series."
         )
     return hidden
 
@@ -179,25 +194,25 @@ def _thresholds(hidden, n_states, strategy):
 
 
 def _quantile_cuts(hidden, level):
-    """Return the cut of every time step and node that comes closest to a fraction `level` below.
+    """Return, for every time step and node, the cut with a fraction closest to `level` below it.
 
-    Saturated nodes take one value very often. If that value is the quantile, all instances that
-    have it go to the side where the fraction comes closer: a node that is 1.0 for most instances
-    and -1.0 for the others has two states, not one.
+    Saturated nodes take one value very often. If that value is the quantile, all instances with
+    this value go to the side that brings the fraction closer to `level`: a node that is 1.0 for
+    most instances and -1.0 for the others has two states, not one.
     """
     hidden = hidden.astype(np.float64)
     cut = np.nanquantile(hidden, level, axis=0)
     n_present = (~np.isnan(hidden)).sum(axis=0)
     below, not_above = ((hidden < cut).sum(axis=0), (hidden <= cut).sum(axis=0)) / n_present
-    lower = np.abs(below - level) < np.abs(not_above - level)
-    return np.where(lower, np.nextafter(cut, -np.inf), cut)
+    cut_below_value = np.abs(below - level) < np.abs(not_above - level)
+    return np.where(cut_below_value, np.nextafter(cut, -np.inf), cut)
 
 
 def _kmeans_cuts(activation, n_states):
     """Return the midpoints between the centers of one-dimensional k-means."""
     values = activation[~np.isnan(activation)].astype(np.float64)
     distinct = np.unique(values)
-    if len(distinct) < n_states:  # fewer values than states: every value is a state
+    if len(distinct) < n_states:  # every value gets its own state, and some states stay empty
         cuts = (distinct[1:] + distinct[:-1]) / 2
         return np.concatenate([cuts, np.full(n_states - 1 - len(cuts), np.inf)])
     start = np.quantile(distinct, (np.arange(n_states) + 0.5) / n_states)[:, None]

@@ -95,7 +95,7 @@ def test_timepoints(fitted):
     np.testing.assert_array_equal(chosen.relay_map_, everything.relay_map_[:, [9, 2]])
     with pytest.raises(ValueError, match=r"timepoint=3 was not analyzed; expected one of \[9, 2\]"):
         chosen.relays(timepoint=3)
-    with pytest.raises(ValueError, match="concept=3; expected a whole number from 0 to 2"):
+    with pytest.raises(ValueError, match="concept=3; expected an integer from 0 to 2"):
         chosen.relays(concept=3)
 
 
@@ -127,7 +127,7 @@ def test_labels_that_do_not_fit(fitted):
 @pytest.mark.parametrize("options", [{"n_permutations": 5}, {"n_relays": "auto"}])
 def test_only_the_default_method_can_be_tested_against_chance(options, fitted):
     X, y = make_panel()
-    with pytest.raises(ValueError, match="method='contexts'; p-values are right for 'throughput'"):
+    with pytest.raises(ValueError, match="method='contexts'.*'throughput'"):
         RelayAnalyzer(FrozenEstimator(fitted), method="contexts", **options).fit(X, y)
 
 
@@ -220,13 +220,13 @@ def test_random_state_decides_whatever_the_workers(fitted):
 @pytest.mark.parametrize(
     ("parameters", "error", "match"),
     [
-        ({"method": "best"}, ValueError, "method='best'; allowed are 'throughput'"),
-        ({"align": "middle"}, ValueError, "align='middle'; allowed are 'start', 'end'"),
-        ({"n_relays": 7}, ValueError, "n_relays=7; expected a whole number from 1 to 6"),
+        ({"method": "best"}, ValueError, "method='best'; expected one of 'throughput'"),
+        ({"align": "middle"}, ValueError, "align='middle'; expected one of 'start', 'end'"),
+        ({"n_relays": 7}, ValueError, "n_relays=7; expected an integer from 1 to 6"),
         ({"n_states": 1}, ValueError, "n_states=1"),
         ({"strategy": "median"}, ValueError, "strategy='median'"),
-        ({"concepts": [[0], [0], [0]]}, ValueError, "nothing to relay"),
-        ({"timepoints": 10}, ValueError, "the panel has 10 time steps"),
+        ({"concepts": [[0], [0], [0]]}, ValueError, "concepts has the same value"),
+        ({"timepoints": 10}, ValueError, r"timepoints contains \[10\]"),
         ({"layer": 1}, ValueError, "layer=1; "),
         ({"state": "x"}, ValueError, "state='x'"),
     ],
@@ -266,5 +266,5 @@ def test_only_recurrent_classifiers():
 def test_labels_the_net_has_never_seen(fitted):
     X, y = make_panel()
     y[0] = "odd"
-    with pytest.raises(ValueError, match=r"y contains \['odd'\]; the classes are"):
+    with pytest.raises(ValueError, match=r"y contains \['odd'\]"):
         RelayAnalyzer(FrozenEstimator(fitted)).fit(X, y)

@@ -444,7 +444,7 @@ def test_coverage_is_warned_of_once_in_a_training():
     relays = RelayHistory(X_HELD[:6], Y_HELD[:6], **SEVERAL)
     net = make("gru", relays)
     for train in (net.fit, net.fit):
-        with pytest.warns(CoverageWarning, match="rests on fewer than 4") as caught:
+        with pytest.warns(CoverageWarning, match="fewer than 4 instances") as caught:
             train(X, Y)
         assert len(caught) == 1
     with warnings.catch_warnings():
@@ -476,9 +476,9 @@ def test_a_training_that_diverges_goes_on():
     [
         (RelayHistory(X_HELD), ValueError, "got X without y; expected both, or neither"),
         (RelayHistory(y=Y_HELD), ValueError, "got y without X"),
-        (held(every=0), ValueError, "every=0; expected a whole number from 1"),
-        (held(every=0.5), TypeError, "every=0.5; expected a whole number from 1"),
-        (held(method="guess"), ValueError, "method='guess'; allowed are"),
+        (held(every=0), ValueError, "every=0; expected an integer >= 1"),
+        (held(every=0.5), TypeError, "every=0.5; expected an integer >= 1"),
+        (held(method="guess"), ValueError, "method='guess'; expected one of"),
         (held(state="c"), ValueError, "state='c'"),
         (held(timepoints=[10]), ValueError, "the panel has 10 time steps"),
         (held(concepts=[[0], [1]]), ValueError, "n_classes=3"),

@@ -1,4 +1,4 @@
-"""States: thresholds by each strategy, ended series, errors."""
+"""Discretization: thresholds of each strategy, series of unequal length, and errors."""
 
 import numpy as np
 import pytest
@@ -25,16 +25,16 @@ def test_quantile_states_are_equally_filled():
             np.testing.assert_array_equal(np.bincount(states[:, t, node]), [20] * 5)
 
 
-@pytest.mark.parametrize("share", [0.2, 0.5, 0.51, 0.8])
-def test_saturated_nodes_keep_their_two_states(share):
-    hidden = np.where(np.arange(100) < 100 * share, 1.0, -1.0).astype("float32")[:, None, None]
+@pytest.mark.parametrize("fraction", [0.2, 0.5, 0.51, 0.8])
+def test_saturated_nodes_keep_their_two_states(fraction):
+    hidden = np.where(np.arange(100) < 100 * fraction, 1.0, -1.0).astype("float32")[:, None, None]
     states = StateDiscretizer().fit_transform(hidden)
     np.testing.assert_array_equal(states, hidden > 0)
     three = StateDiscretizer(3).fit_transform(hidden)
     assert len(np.unique(three)) == 2
 
 
-def test_kmeans_finds_clumps():
+def test_kmeans_finds_clusters():
     rng = np.random.default_rng(0)
     truth = rng.permutation(np.repeat([0, 1, 2], [10, 40, 25]))
     hidden = (np.array([-1.0, 0.1, 0.8])[truth] + rng.normal(0, 0.03, 75))[:, None, None]
@@ -54,7 +54,7 @@ def test_sign_cuts_at_zero():
     np.testing.assert_array_equal(states, hidden > 0)
 
 
-def test_one_set_of_thresholds_for_all_time():
+def test_thresholds_shared_by_all_time_steps():
     hidden = hidden_states()
     discretizer = StateDiscretizer(per_timepoint=False).fit(hidden)
     assert discretizer.thresholds_.shape == (1, 4, 1)
@@ -65,7 +65,7 @@ def test_one_set_of_thresholds_for_all_time():
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_ended_series_have_no_state_and_do_not_move_thresholds(strategy):
+def test_padding_has_no_state_and_does_not_affect_thresholds(strategy):
     hidden = hidden_states()
     hidden[20:, 2] = np.nan
     discretizer = StateDiscretizer(strategy=strategy).fit(hidden)
@@ -77,7 +77,7 @@ def test_ended_series_have_no_state_and_do_not_move_thresholds(strategy):
     assert (states[:20] < 2).all()
 
 
-def test_steps_nobody_has():
+def test_time_steps_that_no_series_has():
     hidden = hidden_states()
     hidden[:, 2] = np.nan
     discretizer = StateDiscretizer().fit(hidden)
@@ -91,7 +91,7 @@ def test_constant_node_has_one_state():
         assert len(np.unique(StateDiscretizer(strategy=strategy).fit_transform(hidden))) == 1
 
 
-def test_thresholds_stay_those_of_fit():
+def test_transform_uses_the_thresholds_of_fit():
     hidden = hidden_states()
     discretizer = StateDiscretizer().fit(hidden)
     np.testing.assert_array_equal(discretizer.transform(hidden + 100), 1)
@@ -100,10 +100,10 @@ def test_thresholds_stay_those_of_fit():
 @pytest.mark.parametrize(
     ("parameters", "error", "match"),
     [
-        ({"n_states": 1}, ValueError, "n_states=1; expected a whole number from 2 to 254"),
+        ({"n_states": 1}, ValueError, "n_states=1; expected an integer from 2 to 254"),
         ({"n_states": 2.0}, TypeError, "n_states=2.0"),
-        ({"strategy": "median"}, ValueError, "strategy='median'; allowed are 'quantile'"),
-        ({"strategy": "sign", "n_states": 3}, ValueError, "strategy='sign' makes 2 states"),
+        ({"strategy": "median"}, ValueError, "strategy='median'; expected one of 'quantile'"),
+        ({"strategy": "sign", "n_states": 3}, ValueError, "n_states=3; expected 2, .*'sign'"),
     ],
 )
 def test_bad_parameters(parameters, error, match):
@@ -116,9 +116,9 @@ def test_bad_trajectories():
     discretizer = StateDiscretizer().fit(hidden)
     with pytest.raises(ValueError, match=r"hidden has shape \(50, 3\)"):
         discretizer.fit(hidden[:, :, 0])
-    with pytest.raises(ValueError, match="hidden has 3 nodes, fit saw 4"):
+    with pytest.raises(ValueError, match="hidden has 3 nodes; expected 4"):
         discretizer.transform(hidden[:, :, :3])
-    with pytest.raises(ValueError, match="6 time steps, fit saw 3; .* per_timepoint=False"):
+    with pytest.raises(ValueError, match="hidden has 6 time steps; expected at most 3"):
         discretizer.transform(np.concatenate([hidden, hidden], axis=1))
     hidden[4, 1, 2] = np.inf
     with pytest.raises(ValueError, match="infinite at instance 4, time step 1, node 2"):

@@ -62,7 +62,7 @@ def test_from_estimator(fitted):
     display = RelayMapDisplay.from_estimator(analyzer, concept=2, ax=ax)
     assert display.ax_ is ax
     np.testing.assert_array_equal(display.image_.get_array(), analyzer.relay_map_[2].T)
-    with pytest.raises(ValueError, match="concept=3; expected a whole number from 0 to 2"):
+    with pytest.raises(ValueError, match="concept=3; expected an integer from 0 to 2"):
         RelayMapDisplay.from_estimator(analyzer, concept=3)
     with pytest.raises(NotFittedError):
         RelayMapDisplay.from_estimator(RelayAnalyzer(fitted))
@@ -121,7 +121,7 @@ def test_curves_from_a_result(fitted):
     bits = KnockoutCurveDisplay.from_result(result, concept=1)
     np.testing.assert_array_equal(bits.lines_[0].get_ydata(), result.information[:, 1])
     assert "bits" in bits.ax_.get_ylabel()
-    with pytest.raises(ValueError, match="concept=3; expected a whole number from 0 to 2"):
+    with pytest.raises(ValueError, match="concept=3; expected an integer from 0 to 2"):
         KnockoutCurveDisplay.from_result(result, concept=3)
 
 
@@ -179,11 +179,11 @@ def test_drift_refuses_what_it_cannot_draw():
     apart, mean = (drift_summary(some_maps(), per_concept=each) for each in (True, False))
     with pytest.raises(ValueError, match="keeps 2 concepts apart"):
         DriftDisplay.from_summary(apart)
-    with pytest.raises(ValueError, match="concept=2; expected a whole number from 0 to 1"):
+    with pytest.raises(ValueError, match="concept=2; expected an integer from 0 to 1"):
         DriftDisplay.from_summary(apart, concept=2)
     with pytest.raises(ValueError, match="concept=0, but summary is a mean"):
         DriftDisplay.from_summary(mean, concept=0)
-    with pytest.raises(ValueError, match="what='lifetime'; allowed are 'similarity'"):
+    with pytest.raises(ValueError, match="what='lifetime'; expected one of 'similarity'"):
         DriftDisplay.from_summary(mean, what="lifetime")
 
 
@@ -265,11 +265,11 @@ def test_state_space_without_labels_and_with_many():
     assert len({tuple(line.get_color()) for line in many.lines_}) == 12
     with pytest.raises(ValueError, match="n_components=3; expected at most 2"):
         StateSpaceDisplay.from_result(trajectory_pca(hidden, n_components=2), n_components=3)
-    with pytest.raises(ValueError, match="stop=9; expected a whole number from 1 to 5"):
+    with pytest.raises(ValueError, match="stop=9; expected an integer from 1 to 5"):
         StateSpaceDisplay.from_result(trajectory_pca(hidden), stop=9)
     with pytest.raises(ValueError, match="scores has 4 components; expected two or three"):
         StateSpaceDisplay(hidden).plot()
-    with pytest.raises(TypeError, match="has no hidden states to look at"):
+    with pytest.raises(TypeError, match="has no hidden states"):
         StateSpaceDisplay.from_estimator(object(), hidden, y)
 
 
@@ -312,7 +312,7 @@ def test_history_of_a_training_that_failed_at_a_checkpoint():
     assert display.accuracy_line_ is None
     with pytest.raises(ValueError, match=r"maps has shape \(3, 1, 4, 5\).*n_checkpoints=2"):
         RelayHistoryDisplay.from_maps([1, 2], maps)
-    with pytest.raises(ValueError, match="concept=1; expected a whole number from 0 to 0"):
+    with pytest.raises(ValueError, match="concept=1; expected an integer from 0 to 0"):
         RelayHistoryDisplay.from_maps([1, 2, 3], maps, concept=1)
     with pytest.raises(ValueError, match="axes holds 1 Axes; expected 2"):
         display.plot([display.axes_[0]])

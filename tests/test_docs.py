@@ -1,4 +1,4 @@
-"""Shared descriptions of parameters: every one is used, and none is left unfilled."""
+"""Shared parameter descriptions: every entry is used, and every reference is filled in."""
 
 import importlib
 import re
@@ -9,9 +9,9 @@ from test_house import FILES, dotted
 from relayestimators._docs import PARAMETERS, fill_docs
 
 
-def test_an_entry_takes_the_margin_and_what_is_particular():
+def test_an_entry_is_indented_and_completed_by_the_text_after_it():
     def documented():
-        """Do.
+        """Do something.
 
         Parameters
         ----------

@@ -238,7 +238,7 @@ def test_also_after_an_error_in_the_midst_of_the_recurrence(fitted, monkeypatch)
         (
             {"nodes": [6]},
             ValueError,
-            r"\[6\]; allowed are whole numbers from 0 to 5",
+            r"\[6\]; expected integers from 0 to 5",
         ),
         ({"nodes": [True] * 6}, TypeError, "nodes is a boolean mask"),
         (
@@ -249,9 +249,9 @@ def test_also_after_an_error_in_the_midst_of_the_recurrence(fitted, monkeypatch)
         ({"value": [1.0, 2.0]}, ValueError, r"shape \(2,\).*shape \(1,\) or \(10, 1\)"),
         ({"value": np.nan}, ValueError, "value contains NaN"),
         ({"value": [None]}, ValueError, "dtype object"),
-        ({"start": 10}, ValueError, "start=10; expected a whole number from 0 to 9"),
-        ({"start": 4, "stop": 4}, ValueError, "stop=4; expected a whole number from 5 to 10"),
-        ({"output": "states"}, ValueError, "output='states'; allowed are 'hidden'"),
+        ({"start": 10}, ValueError, "start=10; expected an integer from 0 to 9"),
+        ({"start": 4, "stop": 4}, ValueError, "stop=4; expected an integer from 5 to 10"),
+        ({"output": "states"}, ValueError, "output='states'; expected one of 'hidden'"),
         ({"layer": 2}, ValueError, "layer=2; "),
         ({"state": "z"}, ValueError, "state='z'"),
     ],

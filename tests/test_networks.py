@@ -536,7 +536,7 @@ def test_padding_is_told_apart_from_data():
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"cell": "GRU"}, "cell='GRU'; allowed are 'rnn', 'gru', 'lstm'"),
+        ({"cell": "GRU"}, "cell='GRU'; expected one of 'rnn', 'gru', 'lstm'"),
         ({"cell": "rnn", "nonlinearity": "sigmoid"}, "nonlinearity='sigmoid'.* 'tanh', 'relu'"),
         ({"cell": "gru", "nonlinearity": "relu"}, "nonlinearity='relu'.* 'tanh'.*'gru'"),
     ],

@@ -127,8 +127,8 @@ def test_command_line_is_silent_when_asked_and_helps(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ("--relays 9 --hidden-size 8", "--relays=9; expected a whole number from 1 to 8"),
-        ("--random-sets -1", "--random-sets=-1; expected a whole number from 0"),
+        ("--relays 9 --hidden-size 8", "--relays=9; expected an integer from 1 to 8"),
+        ("--random-sets -1", "--random-sets=-1; expected an integer >= 0"),
         ("--output {file}", "File exists"),
     ],
 )

@@ -442,7 +442,7 @@ def test_folds_are_stratified_where_there_is_something_to_predict(data):
     for tool in (small_net(), knockout()):
         assert np.isfinite(cross_validate(tool, X, y, cv=3)["test_score"]).all()
     # an analyzer is no classifier, as all of scikit-learn's selectors
-    with pytest.raises(ValueError, match=r"y contains \['high'\]; the classes are"):
+    with pytest.raises(ValueError, match=r"y contains \['high'\]"):
         cross_validate(analyzer(), X, y, cv=3, scoring=relay_strength_scorer, error_score="raise")
     scores = cross_validate(analyzer(), X, y, cv=FOLDS, scoring=relay_strength_scorer)["test_score"]
     np.testing.assert_allclose(scores, by_hand(analyzer(), X, y, relay_strength_scorer))

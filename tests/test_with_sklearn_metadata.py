@@ -321,10 +321,10 @@ def test_deep_parameters_of_a_fitted_tool_wait_for_the_next_fit(data):
 
 WRONG = {
     "a knockout": (knockout(), r"KnockoutTransformer\(GRUClassifier\).*use the GRUClassifier"),
-    "an analyzer": (analyzer(), r"RelayAnalyzer\(GRUClassifier\).*it is estimator_"),
+    "an analyzer": (analyzer(), r"RelayAnalyzer\(GRUClassifier\).*estimator_"),
     "a search": (
         GridSearchCV(small_net(), {"lr": [0.1]}),
-        r"GridSearchCV\(GRUClassifier\).*best_estimator_ of a search",
+        r"GridSearchCV\(GRUClassifier\).*best_estimator_",
     ),
     "a pipeline": (make_pipeline(PanelToTensor(), small_net()), r"last step, pipeline\[-1\]"),
     "another classifier": (LogisticRegression(), "LogisticRegression.*such as RNNClassifier"),
@@ -352,7 +352,7 @@ def test_other_errors_read_aloud(data, net):
         RelayAnalyzer(frozen).fit(X, np.linspace(0, 1, 90))
     with pytest.raises(ValueError, match="RelayAnalyzer requires y to be passed"):
         RelayAnalyzer(frozen).fit(X, None)
-    with pytest.raises(ValueError, match=r"y contains \['else'\]; the classes are \['high'"):
+    with pytest.raises(ValueError, match=r"y contains \['else'\]"):
         RelayAnalyzer(frozen).fit(X, np.where(y == "low", "else", y))
     with pytest.raises(TypeError, match="should have a 'score' method"):
         GridSearchCV(analyzer(), {"n_relays": [1]}).fit(X, y)

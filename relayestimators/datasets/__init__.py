@@ -1,4 +1,4 @@
-"""Data with known answers, data that sktime ships, and networks with known relays."""
+"""Artificial tasks with known concepts, data sets from sktime, and networks with known relays."""
 
 from ._block import make_block_task
 from ._composition import compose_networks

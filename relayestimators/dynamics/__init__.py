@@ -1,7 +1,7 @@
-"""How relays are spread over nodes, how they move over time, and trajectories in state space.
+"""Drift, lifetime and localization of relays, and trajectories in state space.
 
-Everywhere, negative estimates of relay information count as 0. A time step at which nothing is
-relayed is NaN and is left out of averages.
+In all functions, negative estimates of relay information count as 0. Time steps at which nothing
+is relayed give NaN and are left out of averages.
 """
 
 from ._lifetime import half_life, relay_lifetime

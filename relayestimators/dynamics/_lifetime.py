@@ -1,4 +1,4 @@
-"""How long relays stay: residence of nodes among the relays, half-life of similarity."""
+"""Lifetime of relays and half-life of the similarity of relay maps."""
 
 import numpy as np
 
@@ -7,39 +7,50 @@ from ._localization import positive_part
 
 
 def relay_lifetime(relay_map, n_relays=None):
-    """How long a node stays among the relays of a concept, in time steps.
+    r"""Compute the mean time for which a node stays among the relays, in time steps.
+
+    .. math::
+
+        \mathrm{lifetime} =
+        \frac{\text{relays with a next time step}}{\text{relays that are no longer relays then}}
 
     Parameters
     ----------
     relay_map : array-like of shape (..., n_timepoints, n_nodes)
-        Relay information in bits, or booleans that say which nodes are relays at each time step,
-        such as ``significant`` of :func:`relay_map`.
+        Relay information in bits, or booleans that mark the relays at each time step, such as
+        ``significant`` of :func:`relay_map`.
     n_relays : int or float, optional
-        Of a map in bits: how many nodes are the relays of a time step, the strongest ones, or which
-        fraction of all. By default half of them. Nodes at 0 or below are none.
+        Number of relays at a time step, which are the strongest nodes, or their fraction of all
+        nodes; by default half of the nodes. Nodes with 0 bits or less are never relays. Must be
+        None for a map of booleans.
 
     Returns
     -------
     ndarray of shape (...)
-        Mean residence in time steps: relays that have a next time step, over those of them that are
-        not relays then. inf if no relay ever leaves; NaN if nothing is relayed at two successive
-        time steps.
+        Lifetime in time steps; inf if no relay ever leaves, NaN if nothing is relayed at two
+        successive time steps.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `relay_map` has a wrong shape, or `n_relays` is not allowed.
 
     See Also
     --------
-    half_life : By similarity, without a number of relays.
+    half_life : Lifetime by similarity, which needs no number of relays.
+    drift_summary : Lifetimes of several networks, with confidence intervals.
 
     Notes
     -----
-    It is the occurrence-exposure estimate: one over the probability to leave in a time step. Stays
-    that are cut off by the first or last time step do not shorten it, as they would shorten the
-    mean length of the stays seen.
+    This is the occurrence-exposure estimate: the inverse of the probability to leave in a time
+    step. Stays that are cut off by the first or last time step do not bias it, whereas they
+    shorten the mean length of the observed stays.
 
-    Relays at random nodes stay for ``n_nodes / (n_nodes - n_relays)`` steps.
+    If relays are at random nodes, their lifetime is ``n_nodes / (n_nodes - n_relays)``.
 
     Examples
     --------
-    The relay of six time steps leaves once:
+    The relay at six time steps changes its node once:
 
     >>> import numpy as np
     >>> from relayestimators.dynamics import relay_lifetime
@@ -52,18 +63,18 @@ def relay_lifetime(relay_map, n_relays=None):
         if n_relays is not None:
             raise ValueError(f"n_relays={n_relays!r}; expected None with a map of booleans.")
     else:
-        members = _strongest(relay_map, n_relays)
+        members = _are_strongest(relay_map, n_relays)
     relayed = members.any(axis=-1)
     both = (relayed[..., :-1] & relayed[..., 1:])[..., None]
     exposed = members[..., :-1, :] & both
-    left = (exposed & ~members[..., 1:, :]).sum(axis=(-2, -1))
-    exposed = exposed.sum(axis=(-2, -1))
-    never = np.where(exposed > 0, np.inf, np.nan)
-    return np.divide(exposed, left, out=never, where=left > 0)
+    n_leaving = (exposed & ~members[..., 1:, :]).sum(axis=(-2, -1))
+    n_exposed = exposed.sum(axis=(-2, -1))
+    if_none_leaves = np.where(n_exposed > 0, np.inf, np.nan)
+    return np.divide(n_exposed, n_leaving, out=if_none_leaves, where=n_leaving > 0)
 
 
-def _strongest(relay_map, n_relays):
-    """Return which nodes are the relays of each time step."""
+def _are_strongest(relay_map, n_relays):
+    """Return a mask of the relays at each time step."""
     values = np.nan_to_num(positive_part(relay_map, n_axes=2))
     n_relays = check_size(n_relays, values.shape[-1], name="n_relays")
     rank = (-values).argsort(axis=-1, kind="stable").argsort(axis=-1, kind="stable")
@@ -71,28 +82,32 @@ def _strongest(relay_map, n_relays):
 
 
 def half_life(similarity, *, lags=None, chance=0.0):
-    """Return the lag at which what is above chance has fallen to half of what it was at first.
+    """Compute the lag at which the similarity above chance has fallen to half of its first value.
 
     Parameters
     ----------
     similarity : array-like of shape (..., n_lags)
-        As from :func:`relay_similarity`.
+        Similarity at every lag, as from :func:`relay_similarity`. NaN is skipped.
     lags : array-like of shape (n_lags,), optional
-        In time steps, increasing, best from 0; 0, 1, ... by default.
+        Lags in time steps, in increasing order, which should start at 0. By default 0, 1, ...
     chance : float or array-like that broadcasts to (..., n_lags), default=0.0
-        As from :func:`chance_similarity`.
+        Similarity expected by chance, as from :func:`chance_similarity`.
 
     Returns
     -------
     ndarray of shape (...)
-        Time steps, from the first lag, where the line through the values first falls to half of the
-        value at the first lag; no model is fitted. inf if it does not within the lags given. NaN if
-        nothing is above chance at the first lag. Lags at which the similarity is NaN are passed
-        over.
+        Time steps from the first lag to the point where the line through the values first falls
+        to half of the value at the first lag; no model is fitted. inf if this is beyond the last
+        lag, NaN if nothing is above chance at the first lag.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit together, or `lags` do not increase.
 
     See Also
     --------
-    relay_lifetime : By membership among the strongest nodes.
+    relay_lifetime : Lifetime by membership among the strongest nodes.
 
     Examples
     --------
@@ -105,8 +120,8 @@ def half_life(similarity, *, lags=None, chance=0.0):
     excess = np.asarray(similarity, dtype=float) - np.asarray(chance, dtype=float)
     if excess.ndim < 1 or excess.shape != np.shape(similarity):
         raise ValueError(
-            f"similarity has shape {np.shape(similarity)} and chance {np.shape(chance)}; expected "
-            "(..., n_lags), and what broadcasts to it."
+            f"similarity has shape {np.shape(similarity)} and chance has shape {np.shape(chance)}; "
+            "expected (..., n_lags) and a shape that broadcasts to it."
         )
     n_lags = excess.shape[-1]
     lags = np.arange(n_lags) if lags is None else np.asarray(lags, dtype=float)
@@ -114,18 +129,18 @@ def half_life(similarity, *, lags=None, chance=0.0):
         raise ValueError(f"lags={lags.tolist()!r}; expected {n_lags} increasing numbers.")
     result = np.empty(excess.shape[:-1])
     for where in np.ndindex(result.shape):
-        result[where] = _first_half(excess[where], lags)
+        result[where] = _time_to_half(excess[where], lags)
     return result
 
 
-def _first_half(excess, lags):
-    """Return where a line falls to half of its first value, from the first lag."""
+def _time_to_half(excess, lags):
+    """Return the time from the first lag at which a line falls to half of its first value."""
     if not excess[0] > 0:
         return np.nan
     known = ~np.isnan(excess)
-    rest, times = excess[known] / excess[0] - 0.5, lags[known] - lags[0]
-    if not (rest <= 0).any():
+    above_half, times = excess[known] / excess[0] - 0.5, lags[known] - lags[0]
+    if not (above_half <= 0).any():
         return np.inf
-    i = int(np.argmax(rest <= 0))
-    before, after = rest[i - 1], rest[i]
+    i = int(np.argmax(above_half <= 0))
+    before, after = above_half[i - 1], above_half[i]
     return times[i - 1] + (times[i] - times[i - 1]) * before / (before - after)

@@ -1,4 +1,4 @@
-"""Shares of nodes at one time step: how many nodes, and how far from one another."""
+"""Distribution of relay information over the nodes at one time step."""
 
 import numpy as np
 from scipy.optimize import linprog
@@ -6,16 +6,16 @@ from scipy.sparse import coo_array
 
 
 def positive_part(relay_map, *, n_axes=1, name="relay_map"):
-    """Return a map with negative estimates set to 0, or refuse its shape.
+    """Return a checked map with negative estimates set to 0.
 
     Parameters
     ----------
     relay_map : array-like of shape (..., n_nodes)
         Bits; NaN where there is no estimate.
     n_axes : {1, 2}
-        How many axes it must have at least: 2 with the time steps.
+        Smallest number of axes: 1 for the nodes, 2 for time steps and nodes.
     name : str
-        What the caller calls this argument.
+        Name of the argument in error messages.
 
     Returns
     -------
@@ -25,24 +25,24 @@ def positive_part(relay_map, *, n_axes=1, name="relay_map"):
     if values.ndim < n_axes or values.shape[-1] < 2 or 0 in values.shape:
         shape = "(..., n_timepoints, n_nodes)" if n_axes == 2 else "(..., n_nodes)"
         raise ValueError(
-            f"{name} has shape {values.shape}; expected {shape} with two nodes at least."
+            f"{name} has shape {values.shape}; expected {shape} with at least two nodes."
         )
     if np.isinf(values).any():
         raise ValueError(f"{name} contains infinity; expected bits, or NaN for no estimate.")
     return np.maximum(values, 0.0)
 
 
-def shares_of(relay_map, *, n_axes=1, name="relay_map"):
-    """Return each node's share of what is relayed, NaN where nothing is.
+def fractions_of(relay_map, *, n_axes=1, name="relay_map"):
+    """Return each node's fraction of the relay information, NaN where nothing is relayed.
 
     Parameters
     ----------
     relay_map : array-like of shape (..., n_nodes)
         Bits; NaN where there is no estimate.
     n_axes : {1, 2}
-        How many axes it must have at least.
+        Smallest number of axes.
     name : str
-        What the caller calls this argument.
+        Name of the argument in error messages.
 
     Returns
     -------
@@ -54,13 +54,14 @@ def shares_of(relay_map, *, n_axes=1, name="relay_map"):
 
 
 def mean_of_known(values, axis=-1):
-    """Return the mean over what is not NaN; NaN, without a warning, where all is.
+    """Return the mean over values that are not NaN; NaN, without a warning, if all of them are.
 
     Parameters
     ----------
     values : ndarray
+        Values of any shape.
     axis : int
-        Over which.
+        Axis to average over.
 
     Returns
     -------
@@ -73,7 +74,12 @@ def mean_of_known(values, axis=-1):
 
 
 def localization(relay_map):
-    """How few nodes the relay information of each concept and time step is concentrated in.
+    r"""Compute how few nodes carry the relay information of each concept and time step.
+
+    .. math:: 1 - \frac{-\sum_k p_k \log p_k}{\log K}
+
+    Here :math:`p_k` is the fraction of the relay information that node :math:`k` of :math:`K`
+    nodes has.
 
     Parameters
     ----------
@@ -83,12 +89,17 @@ def localization(relay_map):
     Returns
     -------
     ndarray of shape (...)
-        One less the entropy of the nodes' shares, over its maximum: 0 if all nodes have the same
-        share, 1 if one node has all. NaN where nothing is relayed.
+        0 if all nodes have the same fraction, 1 if one node has all of it; NaN where nothing is
+        relayed.
+
+    Raises
+    ------
+    ValueError
+        If `relay_map` contains infinity, or has fewer than two nodes.
 
     See Also
     --------
-    participation : The same question, answered in nodes.
+    drift_summary : Localization of several networks, with confidence intervals.
 
     Examples
     --------
@@ -96,13 +107,19 @@ def localization(relay_map):
     >>> localization([[0.5, 0.5, 0.5, 0.5], [1.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]])
     array([0. , 1. , 0.5])
     """
-    shares = shares_of(relay_map)
-    terms = shares * np.log2(np.where(shares > 0, shares, 1.0))
-    return 1.0 + terms.sum(axis=-1) / np.log2(shares.shape[-1])
+    fractions = fractions_of(relay_map)
+    terms = fractions * np.log2(np.where(fractions > 0, fractions, 1.0))
+    return 1.0 + terms.sum(axis=-1) / np.log2(fractions.shape[-1])
 
 
 def participation(relay_map):
-    """How many nodes relay: the effective number of nodes at each concept and time step.
+    r"""Compute the effective number of nodes that relay at each concept and time step.
+
+    .. math:: 1 / \textstyle\sum_k p_k^2
+
+    This is the participation ratio of the fractions :math:`p_k` of the nodes. It is n if n nodes
+    have the same fraction and the others have none, and NaN where nothing is relayed. Noise
+    increases it, because it adds small positive values to nodes that relay nothing.
 
     Parameters
     ----------
@@ -112,56 +129,40 @@ def participation(relay_map):
     Returns
     -------
     ndarray of shape (...)
-        Participation ratio of the nodes' shares p, 1 / sum(p ** 2), in nodes: k if k nodes have the
-        same share and the others none. NaN where nothing is relayed.
-
-    See Also
-    --------
-    localization : The same question, answered from 0 to 1.
-
-    Notes
-    -----
-    Noise adds small positive values to nodes that relay nothing, so it adds to the number.
-
-    Examples
-    --------
-    >>> from relayestimators.dynamics._localization import participation
-    >>> participation([[0.5, 0.5, 0.5, 0.5], [1.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]])
-    array([4., 1., 2.])
     """
-    return 1.0 / (shares_of(relay_map) ** 2).sum(axis=-1)
+    return 1.0 / (fractions_of(relay_map) ** 2).sum(axis=-1)
 
 
 def mean_strength(relay_map):
-    """Return the bits of the strongest node, mean over concepts and time steps.
+    """Return the relay information of the strongest node, averaged over concepts and time steps.
 
     Parameters
     ----------
     relay_map : ndarray of shape (n_concepts, n_timepoints, n_nodes)
-        Relay information in bits; NaN at time steps that are not known.
+        Relay information in bits; NaN at time steps without an estimate.
 
     Returns
     -------
     float
-        NaN if none is known.
+        Bits; NaN if there is no estimate.
     """
     return float(mean_of_known(relay_map.max(axis=2).ravel()))
 
 
 def mean_localization(relay_map, counted=None):
-    """Return the localization, mean over concepts and time steps weighted by what they relay.
+    """Return the localization, averaged with the relay information as weights.
 
     Parameters
     ----------
     relay_map : ndarray of shape (n_concepts, n_timepoints, n_nodes)
-        Relay information in bits; NaN at time steps that are not known.
+        Relay information in bits; NaN at time steps without an estimate.
     counted : ndarray of shape (n_concepts, n_timepoints), bool, optional
-        Those that count; all by default.
+        Concepts and time steps to average over; all by default.
 
     Returns
     -------
     float
-        0 if nothing that counts is relayed, NaN if nothing is known.
+        0 if nothing is relayed there, NaN if there is no estimate at all.
     """
     if np.isnan(relay_map).all():
         return np.nan
@@ -174,49 +175,33 @@ def mean_localization(relay_map, counted=None):
 
 
 def transport_distance(first, second, *, cost=None):
-    """How far shares of relay information have to be moved to turn one map into the other.
+    """Compute the least cost of moving relay information to turn one map into the other.
+
+    Only the fractions of the nodes count. The distance is exact, by linear programming. It is the
+    earth mover's distance [1]_, which is the Wasserstein-1 distance if `cost` is a metric.
 
     Parameters
     ----------
     first, second : array-like of shape (..., n_nodes)
-        Relay information in bits; negative estimates count as 0. Only shares count.
+        Relay information in bits; negative estimates count as 0.
     cost : array-like of shape (n_nodes, n_nodes), optional
-        Cost of moving everything from one node to another, from 0. By default 1 between any two
-        nodes, because nodes have no place; then the distance is the total variation, the share
-        that has to move. One less the absolute correlation of nodes' states makes it cheap to move
-        between nodes that do the same.
+        Cost >= 0 of moving everything from one node to another. By default 1 between any two nodes,
+        so that the distance is the total variation, the fraction that has to move.
 
     Returns
     -------
     ndarray of shape (...)
-        The least cost there is (earth mover's distance, Wasserstein-1 if `cost` is a metric), in
-        units of `cost`; exact, by linear programming [1]_. NaN where nothing is relayed in either.
-
-    See Also
-    --------
-    relay_similarity : Over pairs of time steps.
+        Distance in units of `cost`; NaN where nothing is relayed in one of the maps.
 
     References
     ----------
     .. [1] G. Peyre, M. Cuturi (2019). Computational optimal transport. Foundations and Trends in
        Machine Learning 11(5-6), 355-607. arXiv:1803.00567.
-
-    Examples
-    --------
-    Half of the information moves by one node:
-
-    >>> from relayestimators.dynamics._localization import transport_distance
-    >>> transport_distance([1.0, 1.0, 0.0], [1.0, 0.0, 1.0]).item()
-    0.5
-    >>> line = [[0, 1, 2], [1, 0, 1], [2, 1, 0]]
-    >>> round(transport_distance([1.0, 0.0, 0.0], [0.0, 1.0, 1.0], cost=line).item(), 6)
-    1.5
     """
-    first, second = shares_of(first, name="first"), shares_of(second, name="second")
+    first, second = fractions_of(first, name="first"), fractions_of(second, name="second")
     if first.shape[-1] != second.shape[-1]:
         raise ValueError(
-            f"second has {second.shape[-1]} nodes where first has {first.shape[-1]}; expected the "
-            "same nodes."
+            f"second has {second.shape[-1]} nodes; expected {first.shape[-1]}, as in first."
         )
     if cost is None:
         return np.abs(first - second).sum(axis=-1) / 2
@@ -230,14 +215,16 @@ def transport_distance(first, second, *, cost=None):
 
 
 def check_cost(cost, n_nodes, *, high=np.inf):
-    """Return a matrix of costs, or refuse it.
+    """Return a checked matrix of costs.
 
     Parameters
     ----------
     cost : array-like of shape (n_nodes, n_nodes)
+        Cost of moving everything from one node to another.
     n_nodes : int
+        Number of nodes.
     high : float
-        Highest cost allowed.
+        Highest allowed cost.
 
     Returns
     -------
@@ -253,17 +240,17 @@ def check_cost(cost, n_nodes, *, high=np.inf):
 
 
 def _least_cost(first, second, cost):
-    """Solve the transport problem between two distributions, on the nodes that have a share."""
-    give, take = np.flatnonzero(first), np.flatnonzero(second)
-    ways = np.arange(len(give) * len(take))
-    leaves, arrives = ways // len(take), len(give) + ways % len(take)
-    sums = coo_array((np.ones(2 * len(ways)), (np.append(leaves, arrives), np.append(ways, ways))))
-    # the last equation follows from the others; rounding would make it contradict them
+    """Solve the transport problem between two distributions on their nonzero nodes."""
+    sources, targets = np.flatnonzero(first), np.flatnonzero(second)
+    flows = np.arange(len(sources) * len(targets))
+    out_of, into = flows // len(targets), len(sources) + flows % len(targets)
+    sums = coo_array((np.ones(2 * len(flows)), (np.append(out_of, into), np.append(flows, flows))))
+    # The last equation follows from the others. With it, rounding may make them inconsistent.
     plan = linprog(
-        cost[np.ix_(give, take)].ravel(),
+        cost[np.ix_(sources, targets)].ravel(),
         A_eq=sums.tocsr()[:-1],
-        b_eq=np.concatenate([first[give], second[take]])[:-1],
+        b_eq=np.concatenate([first[sources], second[targets]])[:-1],
     )
     if plan.status != 0:
-        raise RuntimeError(f"the transport problem was not solved: {plan.message}")
+        raise RuntimeError(f"The transport problem could not be solved: {plan.message}")
     return max(plan.fun, 0.0)

@@ -1,59 +1,64 @@
-"""Similarity of relay maps over time: drift, its level by chance, and its noise ceiling."""
+"""Similarity of relay maps over time, and the similarity expected by chance."""
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
+from .._docs import fill_docs
 from .._validation import check_choice, check_integer
-from ._localization import check_cost, mean_of_known, shares_of, transport_distance
+from ._localization import check_cost, fractions_of, mean_of_known, transport_distance
 
 METRICS = ("cosine", "transport")
 
 
+@fill_docs
 def relay_similarity(relay_map, other=None, *, lags=None, metric="cosine", cost=None):
-    """How similar the shares of nodes are at time steps that are so many steps apart.
+    r"""Compute the similarity of relay maps at time steps that are a given lag apart.
 
-    Drift is 1 less the similarity: relays that move from node to node make maps that are similar at
-    short lags only, relays that stay make maps that are similar at all.
+    Drift is one minus the similarity. If relays move from node to node, maps are similar at short
+    lags only; if relays stay at their nodes, maps are similar at all lags.
 
     Parameters
     ----------
-    relay_map : array-like of shape (..., n_timepoints, n_nodes)
-        Relay information in bits; negative estimates count as 0. Hand in the time steps that are
-        meant, such as those of a delay.
-    other : array-like of the same shape, optional
-        Another estimate of the same map from other instances. Then only different estimates are
-        compared, also at lag 0, which is the similarity to expect of relays that do not move.
-    lags : int or array-like of int, optional
-        Time steps between the two, from 0; by default all there are.
-    metric : {"cosine", "transport"}, default="cosine"
-        Cosine of the angle between the two, or 1 less :func:`transport_distance`; without `cost`
-        that is the overlap of the shares, the sum of the smaller ones.
-    cost : array-like of shape (n_nodes, n_nodes), optional
-        Of "transport": cost of moving everything from one node to another, 0 to 1.
+    %(map_over_time)s
+    %(other_map)s
+    %(lags)s
+    %(metric)s
+    %(cost)s
 
     Returns
     -------
     ndarray of shape (..., n_lags)
-        Mean over all pairs of time steps, 0 to 1; NaN if there is no pair at which something is
+        Mean over all pairs of time steps, from 0 to 1; NaN if no pair of time steps has something
         relayed at both.
+
+    Raises
+    ------
+    TypeError
+        If `lags` are not integers.
+    ValueError
+        If a shape or an option is not allowed.
 
     See Also
     --------
-    chance_similarity : What to expect of relays at random nodes.
-    half_life : The lag after which half is left.
-    drift_summary : All of it, over nets.
+    chance_similarity : Similarity expected of relays at random nodes.
+    half_life : Lag after which half of the similarity is left.
+    drift_summary : Similarity of several networks, with confidence intervals.
 
     Notes
     -----
-    Errors of estimation are a drift that is not there: a net that relays little looks as if its
-    relays moved. And errors at two time steps of the same instances are alike if states are, which
-    hides drift. Both go if the map is estimated twice, on random halves of the instances:
-    ``relay_similarity(map_a, map_b)`` falls from a ceiling at lag 0 that has the same errors, and
-    with C the level by chance at each lag, (S(lag) - C(lag)) / (S(0) - C(0)) is the similarity on a
-    scale from chance, 0, to relays that stay, 1: the correction for attenuation [1]_.
-    It is exact for the cosine if the length of the estimates is the same at all time steps, and
-    close to it otherwise.
-    Below 0, relays are elsewhere more than by chance, as when they go round in a cycle.
+    Estimation errors look like drift: a network that relays little seems to have moving relays. On
+    the other hand, estimation errors at two time steps of the same instances are similar if the
+    states are, which hides drift. Both effects vanish if the map is estimated twice, on random
+    halves of the instances: ``relay_similarity(map_a, map_b)`` falls from a ceiling at lag 0 that
+    has the same errors. Let :math:`S` be the similarity and :math:`C` the similarity expected by
+    chance at a lag :math:`\tau`. The correction for attenuation [1]_
+
+    .. math:: \frac{S(\tau) - C(\tau)}{S(0) - C(0)}
+
+    is the similarity on a scale from 0 (chance) to 1 (relays that stay). It is exact for the
+    cosine if the length of the estimates is the same at all time steps, and close to exact
+    otherwise. It is below 0 if relays are at other nodes more often than by chance, for example if
+    they move in a cycle.
 
     References
     ----------
@@ -62,7 +67,7 @@ def relay_similarity(relay_map, other=None, *, lags=None, metric="cosine", cost=
 
     Examples
     --------
-    One relay, that moves on after three time steps:
+    A relay moves to another node after three time steps:
 
     >>> import numpy as np
     >>> from relayestimators.dynamics import relay_similarity
@@ -75,6 +80,7 @@ def relay_similarity(relay_map, other=None, *, lags=None, metric="cosine", cost=
     return _over_lags(first, second, lags, similarity)
 
 
+@fill_docs
 def chance_similarity(
     relay_map,
     other=None,
@@ -85,39 +91,41 @@ def chance_similarity(
     n_permutations=20,
     random_state=None,
 ):
-    """Return the similarity to expect if the relays of every time step sat at random nodes.
+    """Compute the similarity expected if relays were at random nodes at every time step.
 
     Parameters
     ----------
-    relay_map : array-like of shape (..., n_timepoints, n_nodes)
-        As in :func:`relay_similarity`, like all up to `cost`.
-    other : array-like of the same shape, optional
-        Another estimate of the same map.
-    lags : int or array-like of int, optional
-        Time steps apart.
-    metric : {"cosine", "transport"}, default="cosine"
-        The measure.
-    cost : array-like of shape (n_nodes, n_nodes), optional
-        Of "transport".
+    %(map_over_time)s
+    %(other_map)s
+    %(lags)s
+    %(metric)s
+    %(cost)s
     n_permutations : int, default=20
-        With `cost`, random permutations of the nodes of each pair. Without, the expectation over
-        all permutations is exact.
-    random_state : int, RandomState instance or None, default=None
-        Draws the permutations.
+        Number of random permutations of the nodes for each pair of time steps, with `cost` only.
+        Without `cost`, the expectation over all permutations is exact.
+    %(random_state)s the permutations
 
     Returns
     -------
     ndarray of shape (..., n_lags)
-        Mean over pairs of time steps and over permutations of node labels.
+        Mean over pairs of time steps and over permutations of nodes.
+
+    Raises
+    ------
+    TypeError
+        If `lags` or `n_permutations` are not integers.
+    ValueError
+        If a shape or an option is not allowed.
 
     See Also
     --------
-    relay_similarity : What is seen.
-    similarity_test : Whether it is more than chance.
+    relay_similarity : The observed similarity.
+    similarity_test : Test whether the observed similarity is above chance.
 
     Notes
     -----
-    It is not 0: shares that are spread over many nodes overlap wherever they are.
+    The similarity expected by chance is above 0, because maps that are spread over many nodes
+    always overlap.
 
     Examples
     --------
@@ -130,20 +138,22 @@ def chance_similarity(
     n_nodes = first.shape[-1]
     similarity = _pair_measure(metric, cost, n_nodes)
     if cost is None:
-        # a sum over nodes: that every node meets every node equally often is all that counts
-        def chance(a, b):
+        # The similarity is a sum over nodes. Cyclic shifts pair every node with every node equally
+        # often, so their mean is the mean over all permutations.
+        def exact_chance(a, b):
             return sum(similarity(a, np.roll(b, k, axis=-1)) for k in range(n_nodes)) / n_nodes
 
-        return _over_lags(first, second, lags, chance)
+        return _over_lags(first, second, lags, exact_chance)
     check_integer(n_permutations, name="n_permutations", low=1)
     rng = check_random_state(random_state)
 
-    def sampled(a, b):
+    def sampled_chance(a, b):
         return np.mean([similarity(a, _permuted(b, rng)) for _ in range(n_permutations)], axis=0)
 
-    return _over_lags(first, second, lags, sampled)
+    return _over_lags(first, second, lags, sampled_chance)
 
 
+@fill_docs
 def similarity_test(
     relay_map,
     *,
@@ -153,37 +163,41 @@ def similarity_test(
     n_permutations=999,
     random_state=None,
 ):
-    """Test whether relays stay at their nodes more than by chance.
+    """Test whether relays stay at their nodes more than expected by chance.
 
     Parameters
     ----------
-    relay_map : array-like of shape (..., n_timepoints, n_nodes)
-        As in :func:`relay_similarity`, like all up to `cost`.
-    lags : int or array-like of int, default=1
-        Time steps apart, from 1; None is all there are.
-    metric : {"cosine", "transport"}, default="cosine"
-        The measure.
-    cost : array-like of shape (n_nodes, n_nodes), optional
-        Of "transport".
+    %(map_over_time)s
+    lags : int, array-like of int or None, default=1
+        Numbers of time steps between the two maps that are compared, from 1. None takes all.
+    %(metric)s
+    %(cost)s
     n_permutations : int, default=999
-        How often the node labels are permuted, at every time step and concept on its own.
-    random_state : int, RandomState instance or None, default=None
-        Draws the permutations.
+        Number of permutations of the nodes, independent for every time step and concept.
+    %(random_state)s the permutations
 
     Returns
     -------
     result : :class:`~sklearn.utils.Bunch`
         similarity : ndarray of shape (..., n_lags)
-            What is seen.
+            Observed similarity.
         permuted : ndarray of shape (n_permutations, ..., n_lags)
-            What is seen with permuted labels.
+            Similarity with permuted nodes.
         pvalue : ndarray of shape (..., n_lags)
-            Share of the permutations, the map itself included, at least as similar as it is. One
-            test per value, not corrected for many. NaN where the similarity is.
+            Fraction of the permutations, with the observed map as one of them, that are at least
+            as similar as the observed map. Every value is one test, not corrected for multiple
+            testing. NaN where the similarity is NaN.
+
+    Raises
+    ------
+    TypeError
+        If `lags` or `n_permutations` are not integers.
+    ValueError
+        If a shape or an option is not allowed.
 
     See Also
     --------
-    chance_similarity : The mean over all permutations, without drawing any.
+    chance_similarity : Mean over all permutations, without sampling.
 
     Examples
     --------
@@ -201,43 +215,44 @@ def similarity_test(
     permuted = np.stack(
         [_over_lags(_permuted(first, rng), None, lags, measure) for _ in range(n_permutations)]
     )
-    # permutations sum in another order, so equal values differ by rounding
-    as_similar = (permuted >= similarity - 1e-9).sum(axis=0)
-    pvalue = np.where(np.isnan(similarity), np.nan, (1 + as_similar) / (1 + n_permutations))
+    # Equal values may differ by rounding, because permuted nodes are summed in another order.
+    n_as_similar = (permuted >= similarity - 1e-9).sum(axis=0)
+    pvalue = np.where(np.isnan(similarity), np.nan, (1 + n_as_similar) / (1 + n_permutations))
     return Bunch(similarity=similarity, permuted=permuted, pvalue=pvalue)
 
 
 def _check_maps(relay_map, other, lags, *, low=0):
-    """Return the shares of the map and of the other one, and the lags."""
-    first, second = shares_of(relay_map, n_axes=2), None
+    """Return the fractions of the nodes in both maps, and the lags."""
+    first, second = fractions_of(relay_map, n_axes=2), None
     if other is not None:
-        second = shares_of(other, n_axes=2, name="other")
+        second = fractions_of(other, n_axes=2, name="other")
         if second.shape != first.shape:
             raise ValueError(
-                f"other has shape {second.shape} where relay_map has {first.shape}; expected the "
-                "same."
+                f"other has shape {second.shape}; expected {first.shape}, as in relay_map."
             )
     n_timepoints = first.shape[-2]
     return first, second, check_lags(lags, n_timepoints, low=low)
 
 
 def check_lags(lags, n_timepoints, *, low=0):
-    """Return lags as an array, or refuse them.
+    """Return checked lags as an array.
 
     Parameters
     ----------
     lags : None, int or array-like of int
-        None is all there are.
+        None takes all lags from `low`.
     n_timepoints : int
+        Number of time steps.
     low : int
-        The lowest lag allowed.
+        Smallest allowed lag.
 
     Returns
     -------
     ndarray of shape (n_lags,), int
     """
     lags = np.atleast_1d(np.arange(low, n_timepoints) if lags is None else np.asarray(lags))
-    allowed = f"whole numbers from {low} to {n_timepoints - 1}, one less than the time steps"
+    allowed = f"integers from {low} to {n_timepoints - 1}, because there are {n_timepoints} time "
+    allowed += "steps"
     if lags.ndim != 1 or lags.dtype.kind not in "iu" or lags.size == 0:
         raise TypeError(f"lags={lags.tolist()!r}; expected {allowed}.")
     if ((lags < low) | (lags >= n_timepoints)).any():
@@ -246,11 +261,13 @@ def check_lags(lags, n_timepoints, *, low=0):
 
 
 def _pair_measure(metric, cost, n_nodes):
-    """Return the function of two arrays of shares that gives their similarities."""
+    """Return the function that computes the similarities of two arrays of fractions."""
     check_choice(metric, name="metric", choices=METRICS)
     if metric == "cosine":
         if cost is not None:
-            raise ValueError("cost is given, but metric='cosine' has none; use 'transport'.")
+            raise ValueError(
+                f"cost has shape {np.shape(cost)}; expected None, because metric='cosine'."
+            )
         return _cosine
     cost = None if cost is None else check_cost(cost, n_nodes, high=1.0)
     return lambda a, b: 1.0 - transport_distance(a, b, cost=cost)
@@ -262,22 +279,23 @@ def _cosine(a, b):
 
 
 def _over_lags(first, second, lags, measure):
-    """Return the mean of a measure over the pairs of time steps of every lag."""
+    """Return the mean of a measure over the pairs of time steps at every lag."""
     values = []
     for lag in lags:
         early, late = slice(0, first.shape[-2] - lag), slice(lag, None)
         if second is None:
             pairs = measure(first[..., early, :], first[..., late, :])
         else:
-            ways = [(first, second), (second, first)][: 2 if lag else 1]
+            # At lag 0, both orders compare the same pairs.
+            orders = [(first, second), (second, first)][: 2 if lag else 1]
             pairs = np.concatenate(
-                [measure(a[..., early, :], b[..., late, :]) for a, b in ways], axis=-1
+                [measure(a[..., early, :], b[..., late, :]) for a, b in orders], axis=-1
             )
         values.append(mean_of_known(pairs))
     return np.stack(values, axis=-1)
 
 
-def _permuted(shares, rng):
-    """Return shares with the node labels of every row permuted on their own."""
-    order = rng.random_sample(shares.shape).argsort(axis=-1)
-    return np.take_along_axis(shares, order, axis=-1)
+def _permuted(fractions, rng):
+    """Return fractions with the nodes of every row permuted independently."""
+    order = rng.random_sample(fractions.shape).argsort(axis=-1)
+    return np.take_along_axis(fractions, order, axis=-1)

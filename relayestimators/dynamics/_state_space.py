@@ -1,6 +1,6 @@
-"""Trajectories in state space: principal components, and whether states settle in attractors.
+"""Trajectories in state space: principal components, attractors and end points.
 
-Floor 1: numpy, scikit-learn and the floors below. Pure functions on hidden trajectories.
+All functions take arrays of hidden trajectories.
 """
 
 import numpy as np
@@ -9,47 +9,57 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 from sklearn.utils import Bunch
 
+from .._docs import fill_docs
 from .._validation import check_codes, check_integer, check_window
 from ..panels._panel import check_panel, series_lengths
 
 
+@fill_docs
 def trajectory_pca(hidden, y=None, *, n_components=3):
-    """Project hidden trajectories on their principal components.
+    """Project hidden trajectories onto their principal components.
 
     Parameters
     ----------
-    hidden : array-like of shape (n_instances, n_timepoints, n_nodes)
-        Hidden trajectories; NaN after the end of shorter series.
-    y : array-like of shape (n_instances,), optional
-        Labels, to get the mean trajectory of every class.
+    %(hidden)s
+    y : array-like of shape (n_instances,), default=None
+        Labels. If given, the mean trajectory of every class is returned too.
     n_components : int, default=3
-        How many components, at most the number of nodes and of states.
+        Number of components, at most the number of nodes and the number of states.
 
     Returns
     -------
     result : :class:`~sklearn.utils.Bunch`
         scores : ndarray of shape (n_instances, n_timepoints, n_components)
-            The trajectories; NaN where a series has ended.
+            Projected trajectories; NaN after the end of a series.
         components : ndarray of shape (n_components, n_nodes)
             Directions, of length 1.
         mean : ndarray of shape (n_nodes,)
-            The origin: the mean over instances and time steps.
+            Origin of the projection: the mean state over instances and time steps.
         explained_variance_ratio : ndarray of shape (n_components,)
-            Share of the variance of the states, of all instances at all time steps.
+            Fraction of the variance of the states of all instances at all time steps.
         classes : ndarray of shape (n_classes,)
-            With `y`: the labels.
+            Labels in sorted order; only if `y` is given.
         class_means : ndarray of shape (n_classes, n_timepoints, n_components)
-            With `y`: mean over the instances that have the time step; NaN if none has.
+            Mean over the instances of a class that have the time step, NaN if there are none; only
+            if `y` is given.
+
+    Raises
+    ------
+    TypeError
+        If `n_components` is not an integer.
+    ValueError
+        If `hidden` has a wrong shape or NaN inside a series, `y` has another length, or
+        `n_components` is out of range.
 
     See Also
     --------
-    StateSpaceDisplay : Draws them.
-    attractor_summary : In numbers, and in all dimensions.
+    StateSpaceDisplay : Figure of projected trajectories.
+    attractor_summary : Statistics of the trajectories in all dimensions.
 
     Notes
     -----
-    One set of components for all time steps, as trajectories need a common space. Every state
-    counts once, so long series count more.
+    All time steps share the same components, because trajectories need a common space. Every state
+    counts once, so long series have a greater weight.
 
     Examples
     --------
@@ -83,58 +93,69 @@ def trajectory_pca(hidden, y=None, *, n_components=3):
     return result
 
 
+@fill_docs
 def attractor_summary(hidden, y, *, start=0, stop=None):
-    """Say in numbers whether states of a class settle in a place of their own.
+    r"""Measure whether the states of each class settle in an attractor of their own.
 
     Parameters
     ----------
-    hidden : array-like of shape (n_instances, n_timepoints, n_nodes)
-        Hidden trajectories; NaN after the end of shorter series.
+    %(hidden)s
     y : array-like of shape (n_instances,)
-        Labels, or the values of a concept; two of them at least.
-    start, stop : int
-        Half-open window of time steps, such as a delay; to the end by default.
+        Labels, or values of a concept; at least two different ones.
+    start : int, default=0
+        First time step of the window to analyze, for example the start of a delay.
+    stop : int or None, default=None
+        One after the last time step of the window; None is the end of the series.
 
     Returns
     -------
     result : :class:`~sklearn.utils.Bunch`
         timepoints : ndarray of shape (n_steps,)
-            The time steps of the window, all other arrays are along them.
+            Time steps of the window. All arrays below have one value per time step.
         scale : float
-            Root mean square distance of the states in the window from their mean: the unit of
-            distance below.
-        speed : ndarray
-            Mean distance from the state one time step before; NaN at time step 0.
-        distance_to_end : ndarray
+            Root mean square distance of the states in the window from their mean. It is the unit
+            of the distances below.
+        speed : ndarray of shape (n_steps,)
+            Mean distance to the state at the previous time step; NaN at time step 0.
+        distance_to_end : ndarray of shape (n_steps,)
             Mean distance to the state at the last time step of the window.
-        within : ndarray
-            Root mean square distance from the mean of the class at this time step.
-        contraction : ndarray
-            `within`, over what it is at the first time step of the window: below 1, states of a
-            class have come together.
-        separation : ndarray
-            Share of the variance at this time step that is between the classes, 0 to 1. Of
-            classes at random it is (n_classes - 1) / (n_instances - 1) on average.
-        silhouette : ndarray
-            Mean silhouette coefficient of the classes, -1 to 1 [1]_. NaN unless there are two
-            classes at least, and one of them has two instances.
-        dimension : ndarray
-            Participation ratio of the variances along the principal components at this time
-            step: effective number of dimensions, 1 to n_nodes.
-        n_instances : ndarray
-            Instances that have the time step.
+        within : ndarray of shape (n_steps,)
+            Root mean square distance to the mean of the class.
+        contraction : ndarray of shape (n_steps,)
+            `within` divided by its value at the first time step of the window. Below 1, the states
+            of a class have moved closer together.
+        separation : ndarray of shape (n_steps,)
+            Fraction of the variance that is between classes, from 0 to 1. For random classes it is
+            (n_classes - 1) / (n_instances - 1) on average.
+        silhouette : ndarray of shape (n_steps,)
+            Mean silhouette coefficient of the classes [1]_, from -1 to 1; NaN unless there are at
+            least two classes, one of which has at least two instances.
+        dimension : ndarray of shape (n_steps,)
+            Effective number of dimensions, from 1 to n_nodes: the participation ratio
+            :math:`(\sum_k \lambda_k)^2 / \sum_k \lambda_k^2` of the variances :math:`\lambda_k`
+            along the principal components at this time step.
+        n_instances : ndarray of shape (n_steps,)
+            Number of instances that have the time step.
+
+    Raises
+    ------
+    TypeError
+        If `start` or `stop` is not an integer.
+    ValueError
+        If `hidden` has a wrong shape or NaN inside a series, `y` does not fit, or the window is out
+        of range.
 
     See Also
     --------
-    trajectory_pca : Something to look at.
-    end_points : Where states go in the end.
+    trajectory_pca : Projection of the trajectories for a figure.
+    end_points : Groups of states at the end of a long run.
 
     Notes
     -----
-    In a delay, fixed points that hold the class show as a falling speed, contraction below 1, and
-    separation near 1. A line or plane of fixed points has low speed without contraction. States
-    that hold the class on a way that goes on have high separation with lasting speed. Where all
-    states are the same there is no unit, and NaN.
+    During a delay, fixed points that hold the class appear as a falling speed, a contraction below
+    1 and a separation near 1. A line or plane of fixed points has a low speed without contraction.
+    States that hold the class while they keep moving have a high separation and a lasting speed.
+    Quantities are NaN where all states are the same.
 
     References
     ----------
@@ -143,7 +164,7 @@ def attractor_summary(hidden, y, *, start=0, stop=None):
 
     Examples
     --------
-    States that come closer to one of two points, by half at every time step:
+    The distance of the states to one of two points is halved at every time step:
 
     >>> import numpy as np
     >>> from relayestimators.dynamics import attractor_summary
@@ -159,15 +180,15 @@ def attractor_summary(hidden, y, *, start=0, stop=None):
     hidden = _check_hidden(hidden)
     codes = check_codes(y, name="y", n_instances=len(hidden))
     if codes.max() < 1:
-        raise ValueError("y has one class; expected two at least.")
+        raise ValueError("y has one class; expected at least two.")
     start, stop = check_window(start, stop, hidden.shape[1])
     window = hidden[:, start:stop]
     scale = _spread(window.reshape(-1, window.shape[2]))
     unit = scale if scale > 0 else np.nan
     before = np.full_like(window, np.nan)
-    first = int(start == 0)  # before which there is none
+    first = int(start == 0)  # time step 0 has no previous state
     before[:, first:] = hidden[:, start + first - 1 : stop - 1]
-    steps = [_at_one_step(states, codes) for states in window.transpose(1, 0, 2)]
+    steps = [_step_statistics(states, codes) for states in window.transpose(1, 0, 2)]
     within, separation, silhouette, dimension = np.array(steps).T
     return Bunch(
         timepoints=np.arange(start, stop),
@@ -184,27 +205,36 @@ def attractor_summary(hidden, y, *, start=0, stop=None):
 
 
 def silent_panel(X, start, n_steps, *, value=0.0):
-    """Return a panel that goes on with a constant input, to see where states go.
+    """Return a panel that continues with a constant input from a time step on.
+
+    With this input, the states of a network go where its own dynamics take them.
 
     Parameters
     ----------
     X : array-like of shape (n_instances, n_channels, n_timepoints)
-        Panel; series that end before `start` go on from their own ends.
+        Panel. Series that end before `start` continue from their own ends.
     start : int
         First time step of the constant input.
     n_steps : int
-        How many time steps it lasts.
+        Number of time steps with the constant input.
     value : float or array-like of shape (n_channels,), default=0.0
-        The input.
+        The constant input, which is the same for all channels or has one value for each.
 
     Returns
     -------
     ndarray of shape (n_instances, n_channels, start + n_steps), float32
-        NaN after the end of series that ended before `start`.
+        NaN at the end of series that ended before `start`.
+
+    Raises
+    ------
+    TypeError
+        If `start` or `n_steps` is not an integer.
+    ValueError
+        If `X` is not a panel, or another argument is out of range.
 
     See Also
     --------
-    end_points : Where states are in the end.
+    end_points : Groups of states at the end of such a run.
 
     Examples
     --------
@@ -218,7 +248,8 @@ def silent_panel(X, start, n_steps, *, value=0.0):
     values = np.asarray(value, dtype=np.float32)
     if values.shape not in ((), (X.shape[1],)) or not np.isfinite(values).all():
         raise ValueError(
-            f"value={value!r}; expected a finite number, or one for each of {X.shape[1]} channels."
+            f"value={value!r}; expected a finite number, or one for each of the {X.shape[1]} "
+            "channels."
         )
     values = np.broadcast_to(values, X.shape[1])
     panel = np.full((*X.shape[:2], start + n_steps), np.nan, dtype=np.float32)
@@ -229,16 +260,17 @@ def silent_panel(X, start, n_steps, *, value=0.0):
 
 
 def end_points(hidden, *, tolerance=0.05):
-    """Group the last states of a long silent run: fixed points and cycles the network ends in.
+    """Group the last states of long runs to find the fixed points and cycles of a network.
 
     Parameters
     ----------
     hidden : array-like of shape (n_instances, n_timepoints, n_nodes)
-        Hidden trajectories under a constant input, long enough to settle; at least two time steps
-        each, NaN after the end of shorter series.
+        Hidden trajectories under a constant input, long enough to settle. Every series has at least
+        two time steps; NaN after the end of shorter series.
     tolerance : float, default=0.05
-        Last states closer than this share of the scale are one point, also by way of others in
-        between. The scale is the root mean square distance of all states from their mean.
+        Last states at a distance of at most `tolerance` times the scale belong to the same group,
+        also if they are connected by other last states in between. The scale is the root mean
+        square distance of all states from their mean.
 
     Returns
     -------
@@ -246,29 +278,37 @@ def end_points(hidden, *, tolerance=0.05):
         points : ndarray of shape (n_points, n_nodes)
             Mean of the last states of each group, the largest group first.
         point_of : ndarray of shape (n_instances,), int
-            The group of every instance.
+            Group of every instance.
         n_instances : ndarray of shape (n_points,), int
-            Size of the groups.
+            Number of instances in each group.
         radius : ndarray of shape (n_points,)
-            Largest distance from the mean, in units of the scale: a group longer than `tolerance`
-            is a chain, such as a line of fixed points.
+            Largest distance of a last state from the mean of its group, in units of the scale. If
+            it exceeds `tolerance`, the group is a chain, such as a line of fixed points.
         speed : ndarray of shape (n_instances,)
-            Distance of the last time step, in units of the scale. A fixed point has 0.
+            Distance that the state moves in the last time step, in units of the scale; 0 at a fixed
+            point.
         period : ndarray of shape (n_instances,), int
-            Time steps since the trajectory was last where it ends, within `tolerance`: 1 at a fixed
-            point, more on a cycle, 0 if it was not there in the second half of the run.
+            Number of time steps since the trajectory was last within `tolerance` of its last
+            state: 1 at a fixed point, more on a cycle, 0 if it was not there in the second half of
+            the run.
         scale : float
-            The unit.
+            Unit of distance.
+
+    Raises
+    ------
+    ValueError
+        If `hidden` has a wrong shape, NaN inside a series or a series of one time step, or
+        `tolerance` is not positive.
 
     See Also
     --------
-    silent_panel : The input for such a run.
-    attractor_summary : What happens before.
+    silent_panel : Input for such a run.
+    attractor_summary : Statistics of the states before the end.
 
     Notes
     -----
-    Running the network forward finds what attracts. It does not find unstable fixed points, which a
-    search for slow points does [1]_. On a cycle the points are where it is at the last time step.
+    Running the network forward finds attractors. It does not find unstable fixed points; a search
+    for slow points does [1]_. A cycle contributes the states in which it is at the last time step.
 
     References
     ----------
@@ -291,11 +331,11 @@ def end_points(hidden, *, tolerance=0.05):
     """
     hidden = _check_hidden(hidden)
     if not tolerance > 0:
-        raise ValueError(f"tolerance={tolerance!r}; expected a number above 0.")
+        raise ValueError(f"tolerance={tolerance!r}; expected a number > 0.")
     last = (~np.isnan(hidden[:, :, 0])).sum(axis=1) - 1
     if (last < 1).any():
         raise ValueError(
-            f"hidden: instance {int(np.argmin(last))} has one time step; expected two at least."
+            f"hidden has one time step in instance {int(np.argmin(last))}; expected at least two."
         )
     rows = np.arange(len(hidden))
     ends = hidden[rows, last]
@@ -305,12 +345,12 @@ def end_points(hidden, *, tolerance=0.05):
     order = np.argsort(-np.bincount(groups), kind="stable")
     point_of = np.argsort(order)[groups]
     points = np.stack([ends[point_of == k].mean(axis=0) for k in range(len(order))])
-    away = np.linalg.norm(ends - points[point_of], axis=1) / unit
+    distance = np.linalg.norm(ends - points[point_of], axis=1) / unit
     return Bunch(
         points=points,
         point_of=point_of,
         n_instances=np.bincount(point_of),
-        radius=np.array([away[point_of == k].max() for k in range(len(order))]),
+        radius=np.array([distance[point_of == k].max() for k in range(len(order))]),
         speed=np.linalg.norm(ends - hidden[rows, last - 1], axis=1) / unit,
         period=_period(hidden, last, tolerance * unit),
         scale=scale,
@@ -318,28 +358,32 @@ def end_points(hidden, *, tolerance=0.05):
 
 
 def _period(hidden, last, radius):
-    """Return how many time steps ago each trajectory was where it is in the end; 0 for never."""
+    """Return how many time steps ago each trajectory was at its last state; 0 if it never was."""
     period, rows = np.zeros(len(hidden), dtype=int), np.arange(len(hidden))
-    for back in range(1, int(last.max() + 1) // 2 + 1):
-        away = np.linalg.norm(hidden[rows, last] - hidden[rows, np.maximum(last - back, 0)], axis=1)
-        found = (away <= radius) & (back <= (last + 1) // 2) & (period == 0)
-        period[found] = back
+    for n_back in range(1, int(last.max() + 1) // 2 + 1):
+        earlier = hidden[rows, np.maximum(last - n_back, 0)]
+        distance = np.linalg.norm(hidden[rows, last] - earlier, axis=1)
+        found = (distance <= radius) & (n_back <= (last + 1) // 2) & (period == 0)
+        period[found] = n_back
     return period
 
 
 def _check_hidden(hidden):
-    """Return trajectories as float64, or say where they are broken."""
+    """Return checked trajectories as float64."""
     hidden = np.asarray(hidden, dtype=float)
     if hidden.ndim != 3 or 0 in hidden.shape:
         raise ValueError(
-            f"hidden has shape {hidden.shape}; expected (n_instances, n_timepoints, n_nodes), none "
-            "of them 0."
+            f"hidden has shape {hidden.shape}; expected (n_instances, n_timepoints, n_nodes), "
+            "without empty axes."
         )
     present = np.isfinite(hidden).all(axis=2)
     if np.isinf(hidden).any() or (present != ~np.isnan(hidden).all(axis=2)).any():
-        raise ValueError("hidden contains infinity, or NaN in some nodes only.")
+        raise ValueError(
+            "hidden contains infinity, or NaN in some nodes only; expected finite numbers, or NaN "
+            "in all nodes after the end of a series."
+        )
     if not present[:, 0].all() or (~present[:, :-1] & present[:, 1:]).any():
-        raise ValueError("hidden contains NaN inside a series; expected NaN after its end only.")
+        raise ValueError("hidden contains NaN inside a series; expected NaN only after its end.")
     return hidden
 
 
@@ -351,12 +395,12 @@ def _spread(states):
 
 
 def _rounding(states):
-    """Return the sum of squares that equal states may have from their mean by rounding."""
+    """Return the sum of squared deviations that equal states may have because of rounding."""
     return 1e-28 * (states**2).sum()
 
 
 def _mean(values):
-    """Return the mean over instances, NaN without a warning where there is none."""
+    """Return the mean over instances; NaN, without a warning, where there is no instance."""
     known = ~np.isnan(values)
     n_known = known.sum(axis=0)
     total = np.where(known, values, 0.0).sum(axis=0)
@@ -367,23 +411,23 @@ def _mean_distance(first, second):
     return _mean(np.linalg.norm(first - second, axis=2))
 
 
-def _at_one_step(states, codes):
-    """Return the distance within classes, separation, silhouette and dimension."""
+def _step_statistics(states, codes):
+    """Return the distance within classes, separation, silhouette and dimension at a time step."""
     present = ~np.isnan(states[:, 0])
     states, codes = states[present], codes[present]
     if not len(states):
         return np.full(4, np.nan)
-    centred = states - states.mean(axis=0)
+    centered = states - states.mean(axis=0)
     codes = np.unique(codes, return_inverse=True)[1]
     counts = np.bincount(codes)
-    means = np.stack([centred[codes == k].mean(axis=0) for k in range(len(counts))])
-    total = (centred**2).sum()
-    inside = ((centred - means[codes]) ** 2).sum()
+    means = np.stack([centered[codes == k].mean(axis=0) for k in range(len(counts))])
+    total = (centered**2).sum()
+    inside = ((centered - means[codes]) ** 2).sum()
     if total <= _rounding(states):
         return 0.0, np.nan, np.nan, np.nan
     silhouette = np.nan
     if 2 <= len(counts) < len(states):
         silhouette = silhouette_score(states, codes)
-    products = centred @ centred.T if len(centred) < centred.shape[1] else centred.T @ centred
+    products = centered @ centered.T if len(centered) < centered.shape[1] else centered.T @ centered
     dimension = total**2 / (products**2).sum()
     return np.sqrt(inside / len(states)), 1 - inside / total, silhouette, dimension

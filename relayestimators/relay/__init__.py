@@ -1,4 +1,4 @@
-"""Relay information of discretized states: the measure, searches, scores, maps, significance."""
+"""Relay information of discretized states: definition, scores, maps, searches, significance."""
 
 from ._coverage import CoverageWarning
 from ._definition import relay_information, shrinking_subset_aggregation

@@ -1,4 +1,4 @@
-"""From labels to the values of concepts."""
+"""Values of concepts for given labels."""
 
 import numpy as np
 
@@ -11,9 +11,9 @@ def concept_values(labels, classes, concepts):
     labels : array-like of shape (n_instances,)
         True or predicted labels.
     classes : ndarray of shape (n_classes,)
-        The labels there are.
+        All labels, in the order of the rows of `concepts`.
     concepts : ndarray of shape (n_classes, n_concepts)
-        The concept table.
+        Concept table: the value of every concept for every class.
 
     Returns
     -------
@@ -22,11 +22,11 @@ def concept_values(labels, classes, concepts):
     Raises
     ------
     ValueError
-        If a label is none of the classes.
+        If a label is not one of the classes.
     """
     labels = np.asarray(labels)
     unknown = np.setdiff1d(labels, classes)
     if unknown.size:
-        raise ValueError(f"y contains {unknown.tolist()}; the classes are {classes.tolist()}.")
+        raise ValueError(f"y contains {unknown.tolist()}; expected labels in {classes.tolist()}.")
     order = np.argsort(classes)
     return concepts[order[np.searchsorted(classes, labels, sorter=order)]]

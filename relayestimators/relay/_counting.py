@@ -1,15 +1,15 @@
-"""Compiled counting: what every relay search asks, answered for all nodes in one pass.
+"""Compiled kernels that count joint states for all nodes in one pass.
 
-Floor 0: numpy and numba only.
+The states of some nodes form cells: instances with the same states are in the same cell. For every
+further node Y, the kernels compute the information that A, B and Y share within the cells.
+Instances are sorted by (cell, a, b). States are given as indicator planes: column
+(level - 1) * n_nodes + node is 1 where the node is in that level; the count of level 0 is the size
+of a run less the counts of the other levels. The sum of the rows over a run of equal keys gives
+the counts of all nodes at once and reads memory in order. All information is a sum of c * log2(c)
+over counts c, which is looked up in a table. Runs of one instance contribute nothing and are
+skipped.
 
-The question is always: cells have been formed by the states of some nodes; what do A, B and one
-more node Y share within them, for every Y? Instances are kept sorted by (cell, a, b), and states
-enter as indicator planes: column (level - 1) * n_nodes + node is 1 where the node is in that
-level, and level 0 is what is missing to the size of a run. Summing rows over a run of equal keys
-then gives the counts of all nodes at once, along memory. All information is a sum of c * log2(c)
-over counts c, looked up in a table. Runs of one instance contribute nothing and are skipped.
-
-All kernels are single-threaded and release the GIL; work is spread over threads above.
+All kernels are single-threaded and release the GIL, so that callers can run them in threads.
 """
 
 from typing import NamedTuple
@@ -17,29 +17,30 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-_TIE = 1e-9  # of n * information; candidates closer than this are equal, the lowest number wins
+# Candidates whose n * information differs by less than this are equal; the lowest number wins.
+_TIE = 1e-9
 
-# Rows of the tables below: which cells a node's states are counted in.
+# Rows of the tables below: the kind of cells in which the states of a node are counted.
 _Z, _AZ, _BZ, _ABZ = 0, 1, 2, 3
 
 
 class Problem(NamedTuple):
-    """One concept at one time step, as the kernels want it: instances sorted by (a, b).
+    """Data of one concept at one time step, with instances sorted by (a, b).
 
     Parameters
     ----------
     states : ndarray of shape (n_instances, n_nodes), uint8
-        States, below `n_levels`.
+        States, integers below `n_levels`.
     n_levels : int
-        Number of levels.
+        Number of levels that a state can have, at least 2.
     planes : ndarray of shape (n_instances, (n_levels - 1) * n_nodes), uint8
         The states as indicator planes.
     a, b : ndarray of shape (n_instances,), int64
-        Concept values, as codes without gaps.
+        Concept values, as codes from 0 without gaps.
     n_b : int
         Number of values of b.
     logs : ndarray of shape (n_instances + 1,), float64
-        A table of c log2 c.
+        Table of c * log2(c) for c from 0 to n_instances.
     """
 
     states: np.ndarray
@@ -52,14 +53,14 @@ class Problem(NamedTuple):
 
 
 def sort_problem(a, b, states):
-    """Make a Problem of codes and states in any order of instances.
+    """Return the Problem of codes and states whose instances are in any order.
 
     Parameters
     ----------
     a, b : ndarray of shape (n_instances,), int64
-        Concept values, as codes without gaps.
+        Concept values, as codes from 0 without gaps.
     states : ndarray of shape (n_instances, n_nodes), uint8
-        States.
+        Discretized states.
 
     Returns
     -------
@@ -78,18 +79,25 @@ def sort_problem(a, b, states):
 
 @njit(cache=True, nogil=True)
 def refine(cells, n_cells, column, n_levels):
-    """Split cells by a column of small ints; return the new cells, without gaps, and their number.
+    """Split cells by the states of one more node.
 
     Parameters
     ----------
     cells : ndarray of shape (n_instances,), int32
+        Number of the cell of every instance.
     n_cells : int
+        Number of cells.
     column : ndarray of shape (n_instances,), unsigned ints below n_levels
+        States of the node.
     n_levels : int
+        Number of levels of the states.
 
     Returns
     -------
-    tuple of ndarray of shape (n_instances,), int32, and int
+    refined : ndarray of shape (n_instances,), int32
+        Number of the new cell of every instance, from 0 without gaps.
+    n_new : int
+        Number of new cells.
     """
     new = np.full(n_cells * n_levels, -1, np.int32)
     refined = np.empty_like(cells)
@@ -105,7 +113,7 @@ def refine(cells, n_cells, column, n_levels):
 
 @njit(cache=True, nogil=True)
 def _add(logsums, splits, counts, total, n_nodes, logs):
-    """Count one cell into a row of the tables of `_count_refined`."""
+    """Add the counts of one cell to a row of the tables of `_count_refined`."""
     for node in range(n_nodes):
         rest = total
         value = 0.0
@@ -121,18 +129,22 @@ def _add(logsums, splits, counts, total, n_nodes, logs):
 
 @njit(cache=True, nogil=True)
 def _count_refined(planes, n_nodes, cells, a, b, n_b, logs, logsums, splits, base):
-    """Refine four kinds of cells (z; a,z; b,z; a,b,z) by every node, in one pass.
+    """Refine four kinds of cells (z; a,z; b,z; a,b,z) by every node in one pass.
 
     Parameters
     ----------
     planes, cells, a, b : ndarrays
         Instances sorted by (cell, a, b).
+    n_nodes, n_b : int
+        Number of nodes, and of values of b.
+    logs : ndarray
+        Table of c * log2(c).
     logsums : ndarray of shape (4, n_nodes), float64
-        Filled with sums of c log2 c over the refined cells.
+        Is filled with sums of c * log2(c) over the refined cells.
     splits : ndarray of shape (4, n_nodes), int64
-        Filled with the number of occupied refined cells beyond that of the cells.
+        Is filled with the number of occupied refined cells less the number of cells.
     base : ndarray of shape (4,), float64
-        Filled with sums of c log2 c over the cells.
+        Is filled with sums of c * log2(c) over the cells.
     """
     n, width = planes.shape
     joint = np.zeros(width, np.int32)
@@ -193,13 +205,13 @@ def _count_refined(planes, n_nodes, cells, a, b, n_b, logs, logsums, splits, bas
 
 @njit(cache=True, nogil=True)
 def _shared(table):
-    """Return n * I(A;B|.) from sums of c log2 c over the four kinds of cells."""
+    """Return n * I(A;B|.) from sums of c * log2(c) over the four kinds of cells."""
     return table[_ABZ] - table[_AZ] - table[_BZ] + table[_Z]
 
 
 @njit(cache=True, nogil=True)
 def _sort_by_cell(cells, n_cells):
-    """Stable counting sort: the order that puts instances of a cell together."""
+    """Return the order that puts the instances of a cell together, by a stable counting sort."""
     start = np.zeros(n_cells + 1, np.int64)
     for i in range(cells.size):
         start[cells[i] + 1] += 1
@@ -214,7 +226,7 @@ def _sort_by_cell(cells, n_cells):
 
 @njit(cache=True, nogil=True)
 def _cells_of(states, n_levels, nodes):
-    """Return the cells formed by some nodes, and their number."""
+    """Return the cells that some nodes form, and the number of cells."""
     cells = np.zeros(len(states), np.int32)
     n_cells = 1
     for node in nodes:
@@ -224,8 +236,9 @@ def _cells_of(states, n_levels, nodes):
 
 @njit(cache=True, nogil=True)
 def _take(rows, order, taken):
-    """Fill an array with rows in some order; unsigned numbers, so that none is looked at twice."""
+    """Fill an array with rows in the given order."""
     for i in range(order.size):
+        # Unsigned indices spare the check for negative ones.
         row, place = np.uint64(order[i]), np.uint64(i)
         for k in range(rows.shape[1]):
             taken[place, k] = rows[row, k]
@@ -233,20 +246,20 @@ def _take(rows, order, taken):
 
 @njit(cache=True, nogil=True)
 def context_averages(problem, contexts):
-    """Average what nodes share with A and B given small sets S of other nodes.
+    """Average the information of nodes about A and B over small sets S of other nodes.
 
     Parameters
     ----------
     problem : Problem
-        What is counted.
+        Data of one concept at one time step.
     contexts : ndarray of shape (n_contexts, context_size), int64
-        Sets of nodes. A node is averaged over the sets it is not in.
+        Sets of nodes. The average of a node is over the sets that do not contain it.
 
     Returns
     -------
     averages : ndarray of shape (4, n_nodes), float64
-        In bits: the contribution I(A;B|S) - I(A;B|S,Y), plug-in; then I(A;Y|S), I(B;Y|S) and
-        I(B;Y|A,S), with the Miller-Madow correction of each entropy.
+        Averages in bits of four quantities: the plug-in contribution I(A;B|S) - I(A;B|S,Y), and
+        I(A;Y|S), I(B;Y|S) and I(B;Y|A,S) with the Miller-Madow correction of each entropy.
     cells : ndarray of shape (n_nodes,), float64
         Average number of occupied cells of (S, Y).
     """
@@ -260,7 +273,8 @@ def context_averages(problem, contexts):
     base = np.empty(4)
     entropies = np.empty(4)
     correction = 1.0 / (2.0 * np.log(2.0))
-    sorted_planes = np.empty_like(planes)  # once: new memory for every set may cost more than all
+    # Allocated once, because new memory for every set may take longer than the counting.
+    sorted_planes = np.empty_like(planes)
     for s in range(contexts.shape[0]):
         cells, n_cells = _cells_of(states, n_levels, contexts[s])
         order = _sort_by_cell(cells, n_cells)
@@ -296,21 +310,21 @@ def context_averages(problem, contexts):
 
 @njit(cache=True, nogil=True)
 def refined_information(problem, nodes):
-    """Return I(A;B|nodes) and, for every further node, I(A;B|nodes,Y).
+    """Return I(A;B|nodes) and, for every node Y, I(A;B|nodes,Y).
 
     Parameters
     ----------
     problem : Problem
-        What is counted.
+        Data of one concept at one time step.
     nodes : ndarray of shape (n_chosen,), int64
-        The nodes conditioned on.
+        The nodes to condition on.
 
     Returns
     -------
     information : float
-        Bits.
+        I(A;B|nodes) in bits.
     refined : ndarray of shape (n_nodes,), float64
-        Bits.
+        I(A;B|nodes,Y) in bits.
     """
     states, n_levels, planes, a, b, n_b, logs = problem
     n, n_nodes = states.shape
@@ -327,28 +341,28 @@ def refined_information(problem, nodes):
 
 @njit(cache=True, nogil=True)
 def _is_settled(a, b, levels, level, start, stop):
-    """Tell whether a or b is constant among the instances [start, stop) of a level.
+    """Return whether a or b is constant among the instances [start, stop) of a level.
 
-    Such a cell shares no information between a and b, and neither does any refinement of it.
+    In such a cell, and in any refinement of it, a and b share no information.
     """
     first = -1
-    one_a = one_b = True
+    constant_a = constant_b = True
     for i in range(start, stop):
         if levels[i] == level:
             if first < 0:
                 first = i
-            one_a &= a[i] == a[first]
-            one_b &= b[i] == b[first]
-    return first < 0 or one_a or one_b
+            constant_a &= a[i] == a[first]
+            constant_b &= b[i] == b[first]
+    return first < 0 or constant_a or constant_b
 
 
 @njit(cache=True, nogil=True)
 def _unsettled(cells, a, b, levels, n_levels):
-    """Split sorted cells by levels; return the rows in unsettled cells, in order, and these."""
+    """Split sorted cells by levels; return the rows of unsettled cells and their new cells."""
     n = cells.size
     order = np.empty(n, np.int64)
     new_cells = np.empty(n, cells.dtype)
-    n_left = n_cells = start = 0
+    n_kept = n_cells = start = 0
     while start < n:
         stop = start
         while stop < n and cells[stop] == cells[start]:
@@ -358,52 +372,52 @@ def _unsettled(cells, a, b, levels, n_levels):
                 continue
             for i in range(start, stop):
                 if levels[i] == level:
-                    order[n_left] = i
-                    new_cells[n_left] = n_cells
-                    n_left += 1
+                    order[n_kept] = i
+                    new_cells[n_kept] = n_cells
+                    n_kept += 1
             n_cells += 1
         start = stop
-    return order[:n_left], new_cells[:n_left]
+    return order[:n_kept], new_cells[:n_kept]
 
 
 @njit(cache=True, nogil=True)
 def _split_cells(planes, n_nodes, n_levels, cells, a, b, node):
-    """Refine sorted cells by a node, drop settled cells and the node's planes, keep the order."""
+    """Refine sorted cells by a node; drop settled cells and the planes of the node."""
     n, width = planes.shape
     levels = np.zeros(n, np.int64)
     for level in range(1, n_levels):
         for i in range(n):
             levels[i] += level * planes[i, (level - 1) * n_nodes + node]
-    kept = np.empty(width - (n_levels - 1), np.int64)
-    n_kept = 0
+    columns = np.empty(width - (n_levels - 1), np.int64)
+    n_columns = 0
     for k in range(width):
         if k % n_nodes != node:
-            kept[n_kept] = k
-            n_kept += 1
+            columns[n_columns] = k
+            n_columns += 1
     order, cells = _unsettled(cells, a, b, levels, n_levels)
-    left = np.empty((order.size, kept.size), planes.dtype)
+    remaining = np.empty((order.size, columns.size), planes.dtype)
     for i in range(order.size):
         row = order[i]
-        for k in range(kept.size):
-            left[i, k] = planes[row, kept[k]]
-    return left, cells, a[order], b[order]
+        for k in range(columns.size):
+            remaining[i, k] = planes[row, columns[k]]
+    return remaining, cells, a[order], b[order]
 
 
 @njit(cache=True, nogil=True)
 def shrink(problem):
-    """Move nodes, one at a time, into the condition, each time the one that leaves most I(A;B|.).
+    """Move nodes into the condition one by one, so that I(A;B|moved nodes) stays largest.
 
     Parameters
     ----------
     problem : Problem
-        What is counted.
+        Data of one concept at one time step.
 
     Returns
     -------
     order : ndarray of shape (n_nodes,), int64
-        Nodes in the order they are moved.
+        Nodes in the order in which they are moved.
     information : ndarray of shape (n_nodes + 1,), float64
-        Bits: I(A;B|moved nodes) before the first move and after each.
+        I(A;B|moved nodes) in bits, before the first move and after each move.
     """
     states, n_levels, planes, a, b, n_b, logs = problem
     n, n_nodes = states.shape
@@ -413,21 +427,21 @@ def shrink(problem):
     cells = np.zeros(n, np.int32)
     base = np.empty(4)
     for step in range(n_nodes):
-        left = n_nodes - step
-        logsums = np.empty((4, left))
-        splits = np.empty((4, left), np.int64)
-        _count_refined(planes, left, cells, a, b, n_b, logs, logsums, splits, base)
+        n_remaining = n_nodes - step
+        logsums = np.empty((4, n_remaining))
+        splits = np.empty((4, n_remaining), np.int64)
+        _count_refined(planes, n_remaining, cells, a, b, n_b, logs, logsums, splits, base)
         if step == 0:
             information[0] = _shared(base) / n
         shared = _shared(logsums)
         best = 0
-        for node in range(1, left):
+        for node in range(1, n_remaining):
             if shared[node] > shared[best] + _TIE:
                 best = node
         order[step] = names[best]
         information[step + 1] = shared[best] / n
         names = np.concatenate((names[:best], names[best + 1 :]))
-        planes, cells, a, b = _split_cells(planes, left, n_levels, cells, a, b, best)
+        planes, cells, a, b = _split_cells(planes, n_remaining, n_levels, cells, a, b, best)
         if a.size == 0:
             order[step + 1 :] = names
             break
@@ -436,13 +450,16 @@ def shrink(problem):
 
 @njit(cache=True, nogil=True)
 def occupied_cells(states, n_levels, order):
-    """Count the occupied cells formed by the first 0, 1, ..., all nodes of an order.
+    """Count the occupied cells that the first 0, 1, ..., n_chosen nodes of an order form.
 
     Parameters
     ----------
     states : ndarray of shape (n_instances, n_nodes), uint8
+        Discretized states.
     n_levels : int
+        Number of levels of the states.
     order : ndarray of shape (n_chosen,), int64
+        Nodes.
 
     Returns
     -------
@@ -459,7 +476,10 @@ def occupied_cells(states, n_levels, order):
 
 @njit(cache=True, nogil=True)
 def _sorted_information(cells, a, b, total_b, seen_b, logs):
-    """Return n * I(A;B|cells) of instances sorted by (cell, a, b); total_b starts and ends 0."""
+    """Return n * I(A;B|cells) of instances sorted by (cell, a, b).
+
+    The array `total_b` must be 0 before the call, and is 0 again after it.
+    """
     n = cells.size
     information = 0.0
     i = 0
@@ -486,21 +506,23 @@ def _sorted_information(cells, a, b, total_b, seen_b, logs):
 
 @njit(cache=True, nogil=True)
 def order_contributions(problem, orders):
-    """Average, over orders of all nodes, what a node takes away from I(A;B|those before it).
+    """Average the contributions of nodes over orders of all nodes.
+
+    The contribution of a node Y is I(A;B|S) - I(A;B|S,Y), where S are the nodes before it.
 
     Parameters
     ----------
     problem : Problem
-        What is counted.
+        Data of one concept at one time step.
     orders : ndarray of shape (n_orders, n_nodes), int64
         Permutations of the nodes.
 
     Returns
     -------
     contributions : ndarray of shape (n_nodes,), float64
-        Bits.
+        Average contributions in bits.
     cells : ndarray of shape (n_nodes,), float64
-        Average number of occupied cells of a node and those before it.
+        Average number of occupied cells of (S, Y).
     """
     states, n_levels, _, a, b, n_b, logs = problem
     n, n_nodes = states.shape

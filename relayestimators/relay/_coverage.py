@@ -1,46 +1,52 @@
-"""Coverage: how many instances per occupied cell an estimate rests on."""
+"""Coverage: the number of instances per occupied cell on which an estimate is based."""
 
 import warnings
 
 import numpy as np
 
-#: Below this many instances per occupied cell, plug-in information is not to be trusted.
+#: With fewer instances per occupied cell than this, plug-in information is not reliable.
 MIN_COVERAGE = 4
 
 
 class CoverageWarning(UserWarning):
-    """Too few instances per cell: plug-in information there says little."""
+    """Warning about too few instances per occupied cell for reliable plug-in information."""
 
 
 def unreliable_share(coverage):
-    """Return the share of values with too few instances per cell, of those that have any.
+    """Return the fraction of values with too few instances per cell.
 
     Parameters
     ----------
     coverage : ndarray
-        Instances per occupied cell; NaN where there is no instance.
+        Instances per occupied cell; NaN where there is no instance. NaN does not count.
 
     Returns
     -------
     float
+        0 if there are NaN only.
     """
     known = coverage[~np.isnan(coverage)]
     return float((known < MIN_COVERAGE).mean()) if known.size else 0.0
 
 
 def warn_if_uncovered(coverage):
-    """Warn once if any value of a relay map rests on too few instances per cell.
+    """Issue one warning if any value of a relay map has too few instances per cell.
 
     Parameters
     ----------
     coverage : ndarray
-        Instances per occupied cell behind each value.
+        Instances per occupied cell of each value.
+
+    Warns
+    -----
+    CoverageWarning
+        If any value has fewer than four.
     """
-    poor = unreliable_share(coverage)
-    if poor:
+    unreliable = unreliable_share(coverage)
+    if unreliable:
         warnings.warn(
-            f"{poor:.0%} of the relay map rests on fewer than {MIN_COVERAGE} instances per "
-            "occupied cell and says little there (see coverage_); use more instances, fewer "
+            f"{unreliable:.0%} of the relay map has fewer than {MIN_COVERAGE} instances per "
+            "occupied cell and is not reliable there (see coverage_). Use more instances, fewer "
             "states, or another method.",
             CoverageWarning,
             stacklevel=3,

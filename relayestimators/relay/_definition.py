@@ -1,46 +1,52 @@
-"""Relay information as it is defined, and the published search."""
+"""The definition of relay information, and the published search for a relay set."""
 
 import numpy as np
 from sklearn.utils import Bunch
 
+from .._docs import fill_docs
 from .._validation import check_codes, check_nodes, check_states
 from ._counting import occupied_cells, shrink, sort_problem
 from ._coverage import MIN_COVERAGE
 from ._information import conditional_mutual_information
 
 
+@fill_docs
 def relay_information(concept_in, concept_out, states, nodes):
-    r"""Relay information of a set of nodes, exactly as defined.
+    r"""Compute the relay information of a set of nodes by its definition.
 
     .. math:: I_R(A; B; Y_R | Y_0) = I(A; B | Y_0) - I(A; B | Y_R, Y_0)
 
-    where :math:`Y_R` are the relay nodes and :math:`Y_0` all others.
+    Here :math:`A` and :math:`B` are the concept values of the true and of the predicted class,
+    :math:`Y_R` are the states of the relay nodes, and :math:`Y_0` those of all other nodes [1]_
+    [2]_.
 
     Parameters
     ----------
-    concept_in : array-like of shape (n_instances,)
-        A: the concept value of the true class. Any discrete values.
-    concept_out : array-like of shape (n_instances,)
-        B: the concept value of the predicted class.
-    states : array-like of shape (n_instances, n_nodes)
-        Y: discretized states of all nodes at one time step, whole numbers from 0.
+    %(concept_in_out)s
+    %(states)s
     nodes : int or array-like of int
         The relay nodes R.
 
     Returns
     -------
     float
-        Bits. Plug-in estimate; negative values mean synergy.
+        Relay information in bits, as a plug-in estimate. Negative values mean synergy.
 
     Raises
     ------
+    TypeError
+        If `nodes` are not integers.
     ValueError
-        For arrays of different length, or nodes that do not exist.
+        If the arrays differ in length, or `nodes` contains nodes that do not exist.
 
     See Also
     --------
-    shrinking_subset_aggregation : The published search for the nodes.
-    relay_scores : A value for every node.
+    shrinking_subset_aggregation : The published search for the relay nodes.
+    relay_scores : Relay information of every single node.
+
+    Notes
+    -----
+    Concept values may be any discrete values that can be sorted.
 
     References
     ----------
@@ -50,7 +56,7 @@ def relay_information(concept_in, concept_out, states, nodes):
 
     Examples
     --------
-    Node 0 copies the input to the output, node 1 tosses coins:
+    Node 0 copies the input to the output, and node 1 is random:
 
     >>> from relayestimators.relay import relay_information
     >>> a = b = [0, 0, 1, 1]
@@ -68,38 +74,44 @@ def relay_information(concept_in, concept_out, states, nodes):
     )
 
 
+@fill_docs
 def shrinking_subset_aggregation(concept_in, concept_out, states):
-    """Order nodes by the published greedy search for the relay set.
+    r"""Order nodes by the published greedy search for the relay set.
 
-    Starting from all nodes as relays, the node whose removal loses the least relay information
-    is moved to the rest, one at a time. The last ones left are the strongest relays.
+    The search starts with all nodes in the relay set. In every step it removes the node whose
+    removal loses the least relay information. The nodes that are removed last are the strongest
+    relays [1]_.
 
     Parameters
     ----------
-    concept_in, concept_out : array-like of shape (n_instances,)
-        A and B: concept values of the true and of the predicted class.
-    states : array-like of shape (n_instances, n_nodes)
-        Discretized states at one time step, whole numbers from 0.
+    %(concept_in_out)s
+    %(states)s
 
     Returns
     -------
     result : :class:`~sklearn.utils.Bunch`
         order : ndarray of shape (n_nodes,)
-            Nodes in the order of removal, weakest first. Of equals the lowest number goes first.
+            Nodes in the order of removal, weakest first. Among equal nodes, the lowest number is
+            removed first.
         relay_information : ndarray of shape (n_nodes + 1,)
-            Bits: I_R of the nodes still in the relay set, before the first removal and after
-            each.
+            Relay information, in bits, of the nodes in the relay set, before the first removal and
+            after each removal.
         coverage : ndarray of shape (n_nodes + 1,)
-            Instances per occupied cell of the nodes already removed.
+            Instances per occupied cell of the removed nodes.
         reliable : ndarray of shape (n_nodes + 1,), bool
             Whether the coverage is at least 4.
 
+    See Also
+    --------
+    relay_information : Relay information of a given set of nodes.
+    relay_scores : Scores of all nodes by several methods.
+
     Notes
     -----
-    Plug-in information in cells with one instance is 0. Once about log2(n_instances) independent
-    binary nodes have been removed nothing is left to decide on, and the end of the order is
-    chance: look at `reliable`. :func:`relay_scores` with ``method="contexts"`` does not have
-    this fault.
+    Plug-in information in cells with one instance is 0. After about
+    :math:`\log_2(n_\mathrm{instances})` independent binary nodes have been removed, no information
+    is left to base a decision on, and the end of the order is due to chance; see `reliable`.
+    :func:`relay_scores` with ``method="contexts"`` does not have this problem.
 
     References
     ----------
@@ -130,18 +142,19 @@ def shrinking_subset_aggregation(concept_in, concept_out, states):
 
 
 def check_problem(concept_in, concept_out, states):
-    """Return one concept at one time step as codes and states.
+    """Return the checked data of one concept at one time step.
 
     Parameters
     ----------
     concept_in, concept_out : array-like of shape (n_instances,)
         Any discrete values.
     states : array-like of shape (n_instances, n_nodes)
-        Whole numbers from 0.
+        Integers from 0.
 
     Returns
     -------
     a, b : ndarray of shape (n_instances,), int64
+        Codes from 0 without gaps.
     states : ndarray of shape (n_instances, n_nodes), uint8
     """
     states = check_states(states, ndim=2)

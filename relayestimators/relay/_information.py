@@ -1,23 +1,23 @@
-"""Plug-in information of discrete variables, in bits, as it is defined.
+"""Plug-in estimates of entropy and information of discrete variables, in bits.
 
-Floor 0: numpy only. What is fast lives in `counting` and is tested against this.
+These functions follow the definitions. The compiled functions in `_counting` are faster.
 """
 
 import numpy as np
 
 
 def joint_codes(*variables):
-    """Give every distinct joint value of discrete variables a number.
+    """Encode the joint value of discrete variables as one integer per instance.
 
     Parameters
     ----------
     *variables : array-like of shape (n_instances,) or (n_instances, n_columns)
-        Whole numbers. A variable with no columns is a constant.
+        Integers. A variable without columns is a constant.
 
     Returns
     -------
     ndarray of shape (n_instances,), int64
-        Numbers from 0 without gaps.
+        Codes from 0 without gaps; equal codes mean equal joint values.
 
     Examples
     --------
@@ -33,17 +33,23 @@ def joint_codes(*variables):
 
 
 def entropy(*variables):
-    """Plug-in Shannon entropy of the joint value of discrete variables.
+    r"""Compute the plug-in Shannon entropy of the joint value of discrete variables.
+
+    .. math:: H(X) = -\sum_x p(x) \log_2 p(x)
 
     Parameters
     ----------
     *variables : array-like of shape (n_instances,) or (n_instances, n_columns)
-        Whole numbers.
+        Integers.
 
     Returns
     -------
     float
-        Bits.
+        Entropy in bits.
+
+    See Also
+    --------
+    mutual_information : Information that two variables share.
 
     Examples
     --------
@@ -56,26 +62,35 @@ def entropy(*variables):
 
 
 def conditional_mutual_information(x, y, given):
-    """Plug-in conditional mutual information I(X;Y|Z).
+    r"""Compute the plug-in conditional mutual information of two variables given a third.
+
+    .. math:: I(X; Y | Z) = H(X, Z) + H(Y, Z) - H(X, Y, Z) - H(Z)
 
     Parameters
     ----------
-    x, y, given : array-like of shape (n_instances,) or (n_instances, n_columns)
-        Whole numbers. `given` with no columns leaves I(X;Y).
+    x, y : array-like of shape (n_instances,) or (n_instances, n_columns)
+        X and Y: integers.
+    given : array-like of shape (n_instances,) or (n_instances, n_columns)
+        Z: integers. Without columns, the result is I(X; Y).
 
     Returns
     -------
     float
-        Bits. H(X,Z) + H(Y,Z) - H(X,Y,Z) - H(Z).
+        Conditional mutual information in bits.
+
+    See Also
+    --------
+    mutual_information : The same without a condition.
 
     Notes
     -----
-    A cell of `given` that holds one instance contributes exactly 0 whatever the truth, so the
-    estimate collapses when cells outnumber instances.
+    A cell (a joint value) of `given` with one instance contributes exactly 0, whatever the true
+    information is. The estimate therefore goes to 0 when there are more possible cells than
+    instances.
 
     Examples
     --------
-    Two independent bits share nothing, until their sum is known:
+    Two independent bits share no information unless their sum is known:
 
     >>> from relayestimators.relay import conditional_mutual_information
     >>> x, y = [0, 0, 1, 1], [0, 1, 0, 1]
@@ -90,17 +105,23 @@ def conditional_mutual_information(x, y, given):
 
 
 def mutual_information(x, y):
-    """Plug-in mutual information I(X;Y).
+    r"""Compute the plug-in mutual information of two discrete variables.
+
+    .. math:: I(X; Y) = H(X) + H(Y) - H(X, Y)
 
     Parameters
     ----------
     x, y : array-like of shape (n_instances,) or (n_instances, n_columns)
-        Whole numbers.
+        X and Y: integers.
 
     Returns
     -------
     float
-        Bits.
+        Mutual information in bits.
+
+    See Also
+    --------
+    conditional_mutual_information : The same given a third variable.
 
     Examples
     --------
@@ -113,17 +134,17 @@ def mutual_information(x, y):
 
 
 def information_of_counts(counts):
-    """Plug-in mutual information of tables of counts.
+    """Compute the plug-in mutual information of contingency tables.
 
     Parameters
     ----------
     counts : ndarray of shape (..., n_values_x, n_values_y), int
-        How often each pair of values occurs; at least once any.
+        Number of times that each pair of values occurs. The sum of every table is at least 1.
 
     Returns
     -------
     ndarray of shape (...)
-        Bits.
+        Mutual information in bits.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Scores of all nodes: for one concept at one time step, and over concepts and time."""
+"""Relay scores of all nodes, for one concept at one time step and over concepts and time."""
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
@@ -27,6 +27,7 @@ from ._significance import (
 )
 
 
+@fill_docs
 def relay_scores(
     concept_in,
     concept_out,
@@ -37,59 +38,65 @@ def relay_scores(
     context_size=None,
     random_state=None,
 ):
-    """Relay information of every node, for one concept at one time step.
+    """Compute the relay information of every node, for one concept at one time step.
 
     Parameters
     ----------
-    concept_in, concept_out : array-like of shape (n_instances,)
-        A and B: concept values of the true and of the predicted class.
-    states : array-like of shape (n_instances, n_nodes)
-        Discretized states at one time step, whole numbers from 0.
+    %(concept_in_out)s
+    %(states)s
     method : str, default="throughput"
-        What a node Y is credited with; S are random small sets of other nodes.
+        How relay information is credited to a node Y. S are random small sets of other nodes.
 
         "throughput"
-            min(I(A;Y|S), I(B;Y|S)) + min(I(A;Y|S), I(B;Y|A,S)), averages over S: what enters the
-            node and leaves it, plus the part of it that is seen to reach B beyond A. The second
-            part is 0 for nodes that know A but are not heard, and for all nodes where the net
-            makes no errors; so a score lies between once and twice what is relayed.
+            min(I(A;Y|S), I(B;Y|S)) + min(I(A;Y|S), I(B;Y|A,S)), with averages over S. The first
+            term is the information that enters and leaves the node. The second term is the part
+            of it that is seen to reach B beyond A. It is 0 for nodes that know A but do not
+            influence the output, and for all nodes if the network makes no errors; a score is
+            therefore between once and twice the relayed information.
         "contexts"
-            I(A;B|S) - I(A;B|S,Y), average over S: the definition, in populated cells. Nodes that
-            know A well score high whether they are heard or not.
+            I(A;B|S) - I(A;B|S,Y), averaged over S: the definition, in populated cells. Nodes that
+            know A well have high scores whether or not they influence the output.
         "shapley"
-            The same with all nodes before Y in a random order as S; runs out of coverage.
+            The same, where S are all nodes before Y in a random order. Its coverage is low.
         "shrink"
-            What relay information is gone once :func:`shrinking_subset_aggregation` has removed
-            the node, and all those before it: the published search, in bits.
+            The relay information, in bits, that is lost once the published search
+            :func:`shrinking_subset_aggregation` has removed the node and all nodes before it.
         "single"
-            I(A;B) - I(A;B|Y): the node on its own.
+            I(A;B) - I(A;B|Y): each node without regard to the others.
         "gaussian"
-            As "shrink", with linear-Gaussian information of states and concept indicators in the
-            place of counts: no cells, blind to codes that are not linear. A ranking; its bits
-            are those of Gaussians.
+            As "shrink", with the linear-Gaussian information of states and concept indicators
+            in the place of counts. It needs no cells, but does not see codes that are not linear.
+            Use it as a ranking; its bits are those of Gaussian variables.
     n_contexts : int, default=64
-        Number of sets S, or of orders. If there are not more different sets than that, each is
-        used once and the average is exact.
+        Number of sets S, or of orders. If there are no more than `n_contexts` different sets, each
+        is used once and the average is exact.
     context_size : int, optional
-        Nodes per set. By default as many as keep cells filled with four instances, at most half of
-        the nodes, and 2 ("throughput") or 4 ("contexts").
-    random_state : int, RandomState instance or None, default=None
-        Draws the sets.
+        Number of nodes per set. By default the largest number that leaves four instances per
+        cell, at most half of the nodes, and at most 2 ("throughput") or 4 ("contexts").
+    %(random_state)s the sets S and the orders
 
     Returns
     -------
     ndarray of shape (n_nodes,)
-        Bits. Values of nodes that relay nothing scatter around 0.
+        Scores in bits. Scores of nodes that relay nothing scatter around 0.
+
+    Raises
+    ------
+    TypeError
+        If `n_contexts` or `context_size` is not an integer.
+    ValueError
+        If an option is not allowed, or the arrays differ in length.
 
     See Also
     --------
-    relay_map : The same over concepts and time steps, with coverage and significance.
-    relay_pairs, relay_group : Codes that no single node carries.
+    relay_map : Scores over concepts and time steps, with coverage and significance.
+    relay_pairs, relay_group : Searches for what no single node carries.
 
     Notes
     -----
-    The entropies in "throughput" have the Miller-Madow correction; min(I(A;Y), I(B;Y)) is the
-    minimum mutual information of [2]_, an upper bound of what A and B share through Y.
+    Relay information is defined in [1]_. The entropies in "throughput" have the Miller-Madow
+    correction; min(I(A;Y), I(B;Y)) is the minimum mutual information of [2]_, an upper bound of
+    the information that A and B share through Y.
 
     References
     ----------
@@ -100,7 +107,8 @@ def relay_scores(
 
     Examples
     --------
-    Node 0 carries one of two bits to the output, node 1 knows it too but is not heard:
+    Node 0 drives the output, node 1 knows the input but does not influence the output, and node 2
+    is random:
 
     >>> import numpy as np
     >>> from relayestimators.relay import relay_scores
@@ -145,32 +153,32 @@ def relay_map(
     n_jobs=None,
     verbose=0,
 ):
-    """Relay information of every node, for every concept at every time step.
+    """Compute the relay information of every node, for every concept at every time step.
 
     Parameters
     ----------
     concept_in, concept_out : array-like of shape (n_instances, n_concepts)
-        Concept values of the true and of the predicted class, one column per concept.
+        A and B: the concept values of the true class and of the predicted class, one column per
+        concept.
     states : array-like of shape (n_instances, n_timepoints, n_nodes)
-        Discretized states, whole numbers from 0; 255 where a series has ended. An instance
-        counts only at the time steps it has.
-    method : str, default="throughput"
-        As in :func:`relay_scores`.
+        Discretized states, integers from 0; 255 after the end of a series. An instance counts only
+        at the time steps that it has.
+    %(method)s
     n_contexts : int, default=64
-        Number of sets. The same are used for every concept, and for all time steps with the same
-        number of instances.
+        Number of sets of nodes to condition on. The same sets are used for every concept, and for
+        all time steps with the same number of instances.
     context_size : int, optional
-        Nodes per set; by default decided at every time step by its number of instances.
+        Number of nodes per set. By default it depends on the number of instances at each time
+        step; see :func:`relay_scores`.
     n_permutations : int, default=0
-        Permutations of A, and as many of B, to tell relays from chance; with
+        Number of permutations of A, and of B, to tell relays from chance. Available with
         ``method="throughput"`` only.
     n_resamples : int, default=0
-        Random halves of the instances drawn for confidence intervals; 0 or at least 2.
+        Number of random halves of the instances for confidence intervals; 0 or at least 2.
     alpha : float, default=0.05
-        Level: of false discoveries among significant values, of the test behind `n_beyond`, and
-        the share outside the confidence intervals.
-    random_state : int, RandomState instance or None, default=None
-        Draws the sets, permutations and resamplings.
+        False discovery rate of `significant`, family-wise level of `n_beyond`, and one minus the
+        confidence level of the intervals.
+    %(random_state)s the sets of nodes, the permutations and the halves
     %(n_jobs_threads)s
     %(verbose)s
 
@@ -178,36 +186,49 @@ def relay_map(
     -------
     result : :class:`~sklearn.utils.Bunch`
         relay_map : ndarray of shape (n_concepts, n_timepoints, n_nodes)
-            Bits; NaN at time steps no instance has.
+            Relay information in bits; NaN at time steps that no instance has.
         coverage : ndarray of shape (n_concepts, n_timepoints, n_nodes)
-            Instances per occupied cell behind each value: of the nodes conditioned on,
-            the node itself included ("gaussian": instances per node). Below 4 the value says
-            little.
+            Instances per occupied cell of each value. Cells are formed by the nodes conditioned
+            on and the node itself ("gaussian": instances per node). A value with a coverage below
+            4 is not reliable.
         n_instances : ndarray of shape (n_timepoints,)
-            Instances that have the time step.
+            Number of instances that have each time step.
         pvalues : ndarray of shape (n_concepts, n_timepoints, n_nodes)
             With `n_permutations`: the larger of the p-values under permuted A and permuted B,
-            not corrected for many tests.
+            not corrected for multiple testing.
         significant : ndarray of shape (n_concepts, n_timepoints, n_nodes), bool
             With `n_permutations`: whether the value is above chance, at a false discovery rate of
             `alpha` over all values of the map (Benjamini-Hochberg).
         n_beyond : int
-            With `n_permutations`: size of the smallest set of strongest nodes, by the mean over
-            concepts, time steps and their instances, after which none of the rest is beyond
-            chance, at a family-wise level `alpha`.
+            With `n_permutations`: size of the smallest set of strongest nodes after which none of
+            the other nodes is above chance, at a family-wise level of `alpha`. Nodes are ordered
+            by their mean over concepts and time steps, weighted by numbers of instances.
         confidence_interval : ndarray of shape (2, n_concepts, n_timepoints, n_nodes)
-            With `n_resamples`: lower and upper end, by repeated half-sampling.
+            With `n_resamples`: lower and upper end of the intervals, by subsampling halves.
+
+    Raises
+    ------
+    TypeError
+        If a number of sets, nodes, permutations or halves is not an integer.
+    ValueError
+        If an option is not allowed, or the arrays do not fit together.
+
+    See Also
+    --------
+    relay_scores : One concept at one time step; describes the methods.
+    RelayAnalyzer : Estimator that computes relay maps of classifiers.
 
     Notes
     -----
-    A node that encodes A but is not heard may differ from chance when A, or the states, are
-    permuted, and one that drives B without knowing A when B is; a relay must differ under both.
-    p-values count permuted scores of all nodes of the same concept and time step, each less the
-    mean and in units of the standard deviation of its node.
+    A node that encodes A but does not influence the output may differ from chance when A, or the
+    states, are permuted. A node that drives B without knowing A may differ from chance when B is
+    permuted. A relay must differ from chance under both permutations. The p-values pool the
+    permuted scores of all nodes at the same concept and time step, each less the mean and in
+    units of the standard deviation of its node.
 
     Examples
     --------
-    The concept is in node 0 at the first step and in node 1 at the second:
+    The concept is in node 0 at the first time step and in node 1 at the second:
 
     >>> import numpy as np
     >>> from relayestimators import relay_map
@@ -229,14 +250,14 @@ def relay_map(
     n_timepoints, n_nodes = states.shape[1:]
     n_states = _n_states(states)
     n_values = 1 + max(int(codes.max()) for codes in (*columns_a, *columns_b))
-    plans = {  # sets as large as the instances of a time step allow
+    plans = {  # the size of the sets depends on the number of instances at a time step
         n: make_plan(method, n, n_nodes, n_states, n_values, n_contexts, context_size, seed)
         for n in set(n_instances.tolist())
     }
     problems = [
         (a, b, t) for a, b in zip(columns_a, columns_b, strict=True) for t in range(n_timepoints)
     ]
-    # every task gets the same arrays, not parts of them: these are what joblib shares
+    # Every task gets the same whole arrays, because joblib can share these between workers.
     options = {"prefer": "threads", "return_as": "generator", **_dispatch(n_jobs, len(problems))}
     results = Parallel(n_jobs, **options)(
         delayed(_step)(
@@ -251,7 +272,7 @@ def relay_map(
 
 
 def check_map_options(method, n_permutations, n_resamples, alpha):
-    """Refuse options of a relay map that are not allowed, before any work is done.
+    """Raise an error if options of :func:`relay_map` are not allowed.
 
     Parameters
     ----------
@@ -263,22 +284,22 @@ def check_map_options(method, n_permutations, n_resamples, alpha):
     check_integer(n_permutations, name="n_permutations", low=0)
     check_integer(n_resamples, name="n_resamples", low=0)
     if n_resamples == 1:
-        raise ValueError("n_resamples=1; expected 0, or at least 2 to see how they vary.")
+        raise ValueError("n_resamples=1; expected 0 or an integer >= 2.")
     if n_permutations and method not in TESTABLE:
         raise ValueError(
-            f"n_permutations={n_permutations} with method={method!r}; p-values are right for "
-            f"{', '.join(map(repr, TESTABLE))} only: permuting A or B also takes away I(A;B), "
-            "which is part of the other scores, so that noise would look like relays."
+            f"n_permutations={n_permutations!r}; expected 0 with method={method!r}. P-values are "
+            f"valid with {', '.join(map(repr, TESTABLE))} only: a permutation of A or B removes "
+            "I(A;B), which is part of the other scores, so that noise would look like relays."
         )
     check_alpha(alpha)
 
 
 def _dispatch(n_jobs, n_tasks):
-    """Return how joblib is to send out many short tasks: some at once, all without waiting.
+    """Return joblib options that dispatch many short tasks in batches and all in advance.
 
-    Sent one by one they take dask longer than their work does.
+    With dask, dispatching tasks one by one takes longer than computing them.
     """
-    batches = 16 * effective_n_jobs(n_jobs)  # so many that workers end at about the same time
+    batches = 16 * effective_n_jobs(n_jobs)  # enough for workers to finish at about the same time
     return {"batch_size": int(np.clip(n_tasks // batches, 1, 32)), "pre_dispatch": "all"}
 
 
@@ -288,12 +309,13 @@ def _permutations(rng, number, n_instances):
 
 
 def _step(method, a, b, states, timepoint, plan, shuffles, samples, alpha):
-    """Score one concept at one time step; with what permutations and resampling say of it."""
+    """Return scores, coverage, permuted scores and intervals of one concept at one time step."""
     score, states = METHODS[method], states[:, timepoint]
     rows = np.flatnonzero(states[:, 0] != NO_STATE)
     if not rows.size:
         return None
-    plan = np.require(plan, requirements="W")  # read-only arrays would be compiled for anew
+    # Numba would compile the kernels again for read-only arrays, which worker processes receive.
+    plan = np.require(plan, requirements="W")
     scores, coverage = score(*recoded(a[rows], b[rows]), states[rows], plan)
     nulls = ends = None
     if len(shuffles):
@@ -305,7 +327,7 @@ def _step(method, a, b, states, timepoint, plan, shuffles, samples, alpha):
 
 
 def _gather(steps, shape, n_instances, shuffles, samples, alpha):
-    """Collect steps into maps, keeping of the permuted scores only what is needed."""
+    """Collect the results of all steps into maps, with the sum of the permuted scores only."""
     names = ["relay_map", "coverage"] + ["pvalues"] * bool(len(shuffles))
     maps = {name: np.full(shape, np.nan) for name in names}
     interval = np.full((2, *shape), np.nan)
@@ -342,15 +364,15 @@ def _significant(pvalues, alpha):
 
 
 def _n_states(states):
-    """Return the number of states there are; the mark of an ended series is none."""
+    """Return the number of states; the mark for the end of a series is not a state."""
     top = int(states.max(initial=0))
     if top == NO_STATE:
         top = int(states.max(initial=0, where=states != NO_STATE))
     return max(top + 1, 2)
 
 
-def _small(codes):
-    """Return codes in as few bytes as hold them: every task is sent its own."""
+def _smallest_integers(codes):
+    """Return codes in the smallest integer type, because every task is sent a copy."""
     return codes.astype(np.min_scalar_type(int(codes.max())))
 
 
@@ -362,8 +384,13 @@ def _check_concept_columns(concept_in, concept_out, n_instances):
             raise ValueError(f"{name} has shape {table.shape}; expected (n_instances, n_concepts).")
     shapes = [table.shape for table in tables.values()]
     if shapes[0] != shapes[1]:
-        raise ValueError(f"concept_in and concept_out differ in shape: {shapes[0]}, {shapes[1]}.")
+        raise ValueError(
+            f"concept_out has shape {shapes[1]}; expected {shapes[0]}, as in concept_in."
+        )
     return (
-        [_small(check_codes(column, name=name, n_instances=n_instances)) for column in table.T]
+        [
+            _smallest_integers(check_codes(column, name=name, n_instances=n_instances))
+            for column in table.T
+        ]
         for name, table in tables.items()
     )

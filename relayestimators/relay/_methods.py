@@ -1,6 +1,6 @@
-"""What a node is credited with: the methods, each (a, b, states, plan) -> (scores, coverage).
+"""Methods of crediting relay information to nodes: (a, b, states, plan) -> (scores, coverage).
 
-A *plan* is what a method draws at random before it sees data: sets of nodes, or orders.
+A *plan* holds what a method draws at random before it sees data: sets or orders of nodes.
 """
 
 from itertools import combinations
@@ -21,14 +21,14 @@ from ._coverage import MIN_COVERAGE
 
 DEFAULT_METHOD = "throughput"
 
-#: Sets are at most this large, by method, however many instances there are.
+#: Largest size of sets for each method, for any number of instances.
 _LARGEST_CONTEXT = {"throughput": 2, "contexts": 4}
 
 
 def make_plan(
     method, n_instances, n_nodes, n_states, n_values, n_contexts, context_size, random_state
 ):
-    """Draw the sets, or orders, of nodes that a method works through.
+    """Draw the sets or orders of nodes that a method uses.
 
     Parameters
     ----------
@@ -37,11 +37,11 @@ def make_plan(
     n_instances, n_nodes, n_states, n_values : int
         Sizes of the problem; `n_values` is that of the larger concept alphabet.
     n_contexts : int
-        How many sets or orders.
+        Number of sets or orders.
     context_size : int or None
-        Nodes per set; None lets the coverage decide.
+        Number of nodes per set; None derives it from the numbers of instances and states.
     random_state : int or RandomState instance
-        Draws them.
+        Controls the randomness of the sets or orders.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def make_plan(
     Raises
     ------
     ValueError
-        For a method or size that is not allowed.
+        If the method or the size is not allowed.
     """
     check_choice(method, name="method", choices=METHODS)
     check_integer(n_contexts, name="n_contexts", low=1)
@@ -67,7 +67,7 @@ def make_plan(
 
 
 def default_context_size(method, n_instances, n_nodes, n_states, n_values):
-    """Return how many nodes a set may hold so that its cells stay filled.
+    """Return the number of nodes per set that leaves enough instances per cell.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ def default_context_size(method, n_instances, n_nodes, n_states, n_values):
     -------
     int
         The largest size, up to half of the nodes and 2 ("throughput") or 4 ("contexts"), at which
-        a set and one more node make no more cells than a quarter of the instances; "throughput",
-        which also counts cells of the concepts, counts those.
+        a set and one more node have no more cells than a quarter of the instances. For
+        "throughput", which conditions on concepts too, these cells are also split by a concept.
     """
     values = n_values if method == "throughput" else 1
     size = 0
@@ -92,7 +92,7 @@ def default_context_size(method, n_instances, n_nodes, n_states, n_values):
 
 
 def draw_contexts(n_nodes, size, n_contexts, random_state):
-    """Return sets of nodes: all there are, or a balanced random choice.
+    """Return all sets of nodes of a size, or a balanced random choice of them.
 
     Parameters
     ----------
@@ -103,8 +103,8 @@ def draw_contexts(n_nodes, size, n_contexts, random_state):
     -------
     ndarray of shape (n_drawn, size), int64
         Sorted rows. A random choice cuts permutations of all nodes into sets, so that every node
-        is in, and out of, about the same number of them; it holds at least `n_contexts` sets, and
-        at least as many as it takes to have every node in one, and out of one.
+        is in about the same number of sets. It has at least `n_contexts` sets, and enough of them
+        for every node to be in some set and outside of another.
     """
     if comb(n_nodes, size) <= n_contexts:
         sets = list(combinations(range(n_nodes), size))
@@ -153,10 +153,12 @@ def _shrink(a, b, states, plan):
 
 
 def _gaussian(a, b, states, plan):
-    """Backward elimination with log-determinants of covariances instead of counts.
+    r"""Remove nodes backwards with log-determinants of covariances instead of counts.
 
-    Given what has been removed so far, the share of a node's variance that A, B, or both explain
-    (r_a, r_b, r_ab) changes I(A;B) by half the log of (1 - r_a)(1 - r_b) / (1 - r_ab).
+    Given the nodes removed so far, let A, B and both explain the fractions r_a, r_b and r_ab of
+    the variance of a node. Then the removal of this node changes I(A;B) by
+
+    .. math:: \tfrac{1}{2} \log_2 \frac{(1 - r_a)(1 - r_b)}{1 - r_{ab}}
     """
     n, n_nodes = states.shape
     columns = [_indicators(a), _indicators(b), states.astype(np.float64)]
@@ -164,7 +166,7 @@ def _gaussian(a, b, states, plan):
     n_a, n_ab = ends[:2]
     table = np.concatenate(columns, axis=1)
     covariance = np.cov(table, rowvar=False, bias=True).reshape(ends[-1], ends[-1])
-    covariance += 1e-6 * np.eye(ends[-1])  # constants and copies have determinants too
+    covariance += 1e-6 * np.eye(ends[-1])  # makes it regular also for constants and copies
     concepts = (slice(0, n_a), slice(n_a, n_ab), slice(0, n_ab))
     left = np.arange(n_nodes)
     scores, gone = np.empty(n_nodes), 0.0
@@ -186,7 +188,7 @@ def _gaussian(a, b, states, plan):
 
 
 def _indicators(codes):
-    """Return indicator columns of all values but the first."""
+    """Return indicator columns of all values except the first."""
     return (codes[:, None] == np.arange(1, codes.max() + 1)).astype(np.float64)
 
 
@@ -198,10 +200,10 @@ def _explained(with_concepts, covariance, concept):
     return np.einsum("ij,ij->j", shared, np.linalg.solve(covariance, shared))
 
 
-#: Methods whose scores permuted A and B bring to what they are for noise.
+#: Methods with valid p-values: permuted A and B give the scores that noise has.
 TESTABLE = ("throughput",)
 
-#: What `method` may be.
+#: Allowed values of `method`.
 METHODS = {
     "throughput": _throughput,
     "contexts": _contexts,

@@ -1,29 +1,36 @@
-"""Searches for codes that no single node carries: pairs, and groups."""
+"""Searches for pairs and groups of nodes that carry what no single node carries."""
 
 import numpy as np
 from sklearn.utils import Bunch
 
+from .._docs import fill_docs
 from .._validation import check_integer
 from ._counting import context_averages, occupied_cells, refined_information, sort_problem
 from ._definition import check_problem
 
 
+@fill_docs
 def relay_pairs(concept_in, concept_out, states):
-    """Relay information that pairs of nodes have and neither has alone.
+    r"""Compute what every pair of nodes relays beyond its single nodes.
+
+    The synergy of nodes :math:`Y` and :math:`Z` is what the minimum mutual information of one node
+    gains when the other node is known, as the mean over both nodes:
+
+    .. math::
+
+        \tfrac{1}{2} \bigl[m(Y | Z) - m(Y) + m(Z | Y) - m(Z)\bigr], \quad
+        m(Y | Z) = \min(I(A; Y | Z), I(B; Y | Z))
 
     Parameters
     ----------
-    concept_in, concept_out : array-like of shape (n_instances,)
-        A and B: concept values of the true and of the predicted class.
-    states : array-like of shape (n_instances, n_nodes)
-        Discretized states at one time step, whole numbers from 0; at least two nodes.
+    %(concept_in_out)s
+    %(states)s
 
     Returns
     -------
     result : :class:`~sklearn.utils.Bunch`
         synergy : ndarray of shape (n_nodes, n_nodes)
-            Bits: what min(I(A;Y), I(B;Y)) of one node gains when the other is known, mean of both
-            ways; 0 on the diagonal, negative for redundant nodes.
+            Synergy in bits; 0 on the diagonal, negative for redundant nodes.
         pairs : ndarray of shape (n_pairs, 2), int
             All pairs of nodes, strongest synergy first.
         coverage : ndarray of shape (n_nodes, n_nodes)
@@ -32,15 +39,16 @@ def relay_pairs(concept_in, concept_out, states):
     Raises
     ------
     ValueError
-        If there is one node only.
+        If there is only one node.
 
     See Also
     --------
-    relay_group : Grow a group from the best pair.
+    relay_group : Search for a larger group of nodes.
+    relay_scores : Relay information of single nodes.
 
     Examples
     --------
-    A bit that is the XOR of two nodes is in neither of them:
+    A bit that is the XOR of two nodes is in neither of them alone:
 
     >>> import numpy as np
     >>> from relayestimators.relay import relay_pairs, relay_scores
@@ -54,57 +62,68 @@ def relay_pairs(concept_in, concept_out, states):
     (array([1, 3]), np.float64(1.0))
     """
     a, b, states = check_problem(concept_in, concept_out, states)
-    n_nodes = _at_least_two(states)
+    n_nodes = _check_two_nodes(states)
     problem = sort_problem(a, b, states)
-    alone, cells_alone = _passing(problem, np.empty((1, 0), dtype=np.int64))
-    given, cells = map(
-        np.stack, zip(*(_passing(problem, np.array([[k]])) for k in range(n_nodes)), strict=True)
-    )
-    gain = given - alone
+    single, single_cells = _minimum_information(problem, np.empty((1, 0), dtype=np.int64))
+    given_node = [_minimum_information(problem, np.array([[node]])) for node in range(n_nodes)]
+    given, cells = map(np.stack, zip(*given_node, strict=True))
+    gain = given - single
     synergy = (gain + gain.T) / 2
     np.fill_diagonal(synergy, 0.0)
-    np.fill_diagonal(cells, cells_alone)
+    np.fill_diagonal(cells, single_cells)
     rows, columns = np.triu_indices(n_nodes, k=1)
     order = np.argsort(-synergy[rows, columns], kind="stable")
     pairs = np.column_stack([rows, columns])[order]
     return Bunch(synergy=synergy, pairs=pairs, coverage=len(a) / cells)
 
 
-def _passing(problem, contexts):
-    """Return min(I(A;Y|S), I(B;Y|S)) of every node for one set S, and its cells; NaN for S."""
+def _minimum_information(problem, contexts):
+    """Return min(I(A;Y|S), I(B;Y|S)) of every node for one set S, and the cells; NaN for S."""
     (_, with_a, with_b, _), cells = context_averages(problem, contexts)
     return np.minimum(with_a, with_b), cells
 
 
+@fill_docs
 def relay_group(concept_in, concept_out, states, n_nodes):
-    """Grow a group of nodes that together leave nothing for the rest to relay.
+    """Search for a group of nodes that together relay as much as possible.
 
-    The group grows by one node or by two at a time: by the pair, found among all pairs, that takes
-    most away from I(A;B|group), if that is more than twice what the best single node takes.
+    The group grows greedily, by the single node or the pair of nodes that reduces the remaining
+    information I(A;B|group) most. All pairs are compared; the best pair is taken if it reduces the
+    information by more than twice as much as the best single node.
 
     Parameters
     ----------
-    concept_in, concept_out : array-like of shape (n_instances,)
-        A and B: concept values of the true and of the predicted class.
-    states : array-like of shape (n_instances, n_nodes)
-        Discretized states at one time step, whole numbers from 0; at least two nodes.
+    %(concept_in_out)s
+    %(states)s
     n_nodes : int
-        Nodes of the group, at least 2.
+        Number of nodes in the group, at least 2.
 
     Returns
     -------
     result : :class:`~sklearn.utils.Bunch`
         nodes : ndarray of shape (n_nodes,), int
-            The group, in the order it grew.
+            The group, in the order in which it grew.
         information : ndarray of shape (n_nodes + 1,)
-            Bits: I(A;B|first nodes) of the first 0, 1, ..., all nodes.
+            I(A;B|first nodes) in bits, for the first 0, 1, ..., n_nodes nodes of the group.
         coverage : ndarray of shape (n_nodes + 1,)
-            Instances per occupied cell behind each of them.
+            Instances per occupied cell of these nodes.
+
+    Raises
+    ------
+    TypeError
+        If `n_nodes` is not an integer.
+    ValueError
+        If `n_nodes` is out of range, or there is only one node.
+
+    See Also
+    --------
+    relay_pairs : Synergy of all pairs of nodes.
+    relay_scores : Relay information of single nodes.
 
     Notes
     -----
-    A group needs one copy of everything: of redundant relays it takes one and ignores the others.
-    For a ranking of all nodes use :func:`relay_scores`.
+    A group contains every piece of information once: of several redundant relays it contains one
+    and ignores the others. For a ranking of all nodes use :func:`relay_scores`.
 
     Examples
     --------
@@ -117,46 +136,47 @@ def relay_group(concept_in, concept_out, states, n_nodes):
     [1, 3, 6]
     """
     a, b, states = check_problem(concept_in, concept_out, states)
-    check_integer(n_nodes, name="n_nodes", low=2, high=_at_least_two(states))
+    check_integer(n_nodes, name="n_nodes", low=2, high=_check_two_nodes(states))
     problem = sort_problem(a, b, states)
     group = []
     while len(group) < n_nodes:
-        before, alone = _left_by(problem, group)
-        node = int(np.argmin(alone))
+        before, after_node = _remaining_information(problem, group)
+        node = int(np.argmin(after_node))
         pair = None
         if len(group) + 2 <= n_nodes:
-            pair, left = _best_pair(problem, group)
-        if pair and before - left > 2 * (before - alone[node]):
+            pair, after_pair = _best_pair(problem, group)
+        if pair and before - after_pair > 2 * (before - after_node[node]):
             group += pair
         else:
             group.append(node)
     prefixes = [group[:size] for size in range(n_nodes + 1)]
     return Bunch(
         nodes=np.array(group),
-        information=np.array([_left_by(problem, prefix)[0] for prefix in prefixes]),
+        information=np.array([_remaining_information(problem, prefix)[0] for prefix in prefixes]),
         coverage=len(a) / occupied_cells(problem.states, problem.n_levels, np.array(group)),
     )
 
 
-def _left_by(problem, group):
-    """Return I(A;B|group) and, for every node outside, I(A;B|group,Y); infinite inside."""
+def _remaining_information(problem, group):
+    """Return I(A;B|group), and I(A;B|group,Y) of every node Y; infinite for those in the group."""
     information, refined = refined_information(problem, np.array(group, dtype=np.int64))
     refined[group] = np.inf
     return information, refined
 
 
 def _best_pair(problem, group):
-    """Return the pair of nodes that leaves least I(A;B|group,pair), and what it leaves."""
-    best, left = None, np.inf
+    """Return the pair of nodes with the smallest I(A;B|group,pair), and this information."""
+    best, smallest = None, np.inf
     for node in range(problem.states.shape[1]):
         if node not in group:
-            _, refined = _left_by(problem, [*group, node])
-            if refined.min() < left:
-                best, left = [node, int(np.argmin(refined))], refined.min()
-    return best, left
+            _, refined = _remaining_information(problem, [*group, node])
+            if refined.min() < smallest:
+                best, smallest = [node, int(np.argmin(refined))], refined.min()
+    return best, smallest
 
 
-def _at_least_two(states):
+def _check_two_nodes(states):
+    """Return the number of nodes, which must be at least two."""
     if states.shape[1] < 2:
-        raise ValueError(f"states has {states.shape[1]} node; a pair needs at least 2.")
+        raise ValueError(f"states has {states.shape[1]} node; expected at least 2.")
     return states.shape[1]

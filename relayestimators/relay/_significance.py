@@ -1,10 +1,10 @@
-"""Relays or chance: permutations of A and of B, the number of relays, confidence intervals."""
+"""Significance of relay scores: permutation tests, number of relays, scores of random halves."""
 
 import numpy as np
 
 
 def recoded(*columns):
-    """Return columns of codes without the gaps that leaving out instances makes.
+    """Return columns of codes without the gaps that appear when instances are left out.
 
     Parameters
     ----------
@@ -18,27 +18,27 @@ def recoded(*columns):
 
 
 def permuted_scores(score, a, b, states, rows, plan, shuffles):
-    """Score with A, and then with B, permuted over instances.
+    """Return the scores with A permuted over instances, and with B permuted.
 
     Parameters
     ----------
     score : callable
         A method: (a, b, states, plan) -> (scores, coverage).
     a, b : ndarray of shape (n_instances,)
-        Codes.
+        Codes of the concept values.
     states : ndarray of shape (n_instances, n_nodes)
-        States.
+        Discretized states.
     rows : ndarray of shape (n_present,)
         The instances that have the time step.
     plan : ndarray
-        Of the method.
+        Sets or orders of nodes that the method uses.
     shuffles : ndarray of shape (n_permutations, n_instances)
         Permutations of all instances.
 
     Returns
     -------
     ndarray of shape (2, n_permutations, n_nodes)
-        With A permuted, and with B permuted.
+        First with A permuted, then with B permuted.
     """
     states = states[rows]
     nulls = []
@@ -72,21 +72,21 @@ def permutation_pvalues(scores, nulls):
 
 
 def n_beyond_chance(scores, nulls, alpha):
-    """Return how many of the strongest nodes to take until the rest looks like chance.
+    """Return the number of strongest nodes after which the other nodes look like chance.
 
     Parameters
     ----------
     scores : ndarray of shape (n_nodes,)
     nulls : ndarray of shape (2, n_permutations, n_nodes)
-        Scores of the same kind with A, and with B, permuted.
+        Scores of the same kind with A permuted, and with B permuted.
     alpha : float
-        Chance of taking a node too many where none is left to take.
+        Family-wise level of the test.
 
     Returns
     -------
     int
-        Nodes are taken from the strongest on, as long as the smallest p-value among those left,
-        times their number, is at most `alpha` (the test of Bonferroni, in steps as Holm's).
+        Nodes are counted from the strongest, as long as the smallest p-value among the other nodes
+        times their number is at most `alpha` (Bonferroni's test, in steps as in Holm's method).
     """
     pvalues = permutation_pvalues(scores, nulls)[np.argsort(-scores, kind="stable")]
     for taken in range(len(pvalues)):
@@ -97,30 +97,30 @@ def n_beyond_chance(scores, nulls, alpha):
 
 
 def _standardized(scores, nulls):
-    """Return scores and permuted scores less the mean, over the deviation, of the permuted."""
+    """Return scores and permuted scores, standardized by the permuted scores of each node."""
     mean = nulls.mean(axis=1)
     deviation = nulls.std(axis=1)
-    deviation[deviation < 1e-12] = np.inf  # a constant node is never beyond chance
+    deviation[deviation < 1e-12] = np.inf  # a constant node is never significant
     return (scores - mean) / deviation, (nulls - mean[:, None]) / deviation[:, None]
 
 
 def half_scores(score, a, b, states, rows, plan, shuffles):
-    """Score random halves of the instances.
+    """Return the scores of random halves of the instances.
 
     Parameters
     ----------
     score : callable
         A method: (a, b, states, plan) -> (scores, coverage).
     a, b : ndarray of shape (n_instances,)
-        Codes.
+        Codes of the concept values.
     states : ndarray of shape (n_instances, n_nodes)
-        States.
+        Discretized states.
     rows : ndarray of shape (n_present,)
         The instances that have the time step.
     plan : ndarray
-        Of the method.
+        Sets or orders of nodes that the method uses.
     shuffles : ndarray of shape (n_halves, n_instances)
-        Permutations of all instances; the first half of those present is scored.
+        Permutations of all instances; the first half of the present instances is scored.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The block task holds what it promises: what is seen, when it can be known, and when it cannot."""
+"""The block task: what the sensors show, and from when on a concept can be known."""
 
 from collections import Counter, defaultdict
 from itertools import product
@@ -34,7 +34,7 @@ DEFAULTS |= {"delay": 4, "target": "both"}
 
 
 def film(size, direction, position, onset, duration, n_sensors, blind, n_timepoints, **_):
-    """What the sensors see, frame by frame; None if the block leaves the row."""
+    """Return what the sensors show at every time step; None if the block leaves the row."""
     half, cells = n_sensors // 2, range(n_sensors + blind)
     frames = [(0,) * n_sensors] * n_timepoints
     for step in range(duration):
@@ -48,7 +48,7 @@ def film(size, direction, position, onset, duration, n_sensors, blind, n_timepoi
 
 
 def all_worlds(shape):
-    """Everything that can happen, and what is seen of it."""
+    """Return all worlds in which the block stays within the row, with their films."""
     o = {**DEFAULTS, **shape}
     n_timepoints = o["max_onset"] + o["duration"][1] + o["delay"]
     worlds = product(
@@ -63,14 +63,14 @@ def all_worlds(shape):
 
 
 def answer(world, shape):
-    """The concepts of a world."""
+    """Return the concept values of a world."""
     o = {**DEFAULTS, **shape}
     values = {"size": o["sizes"].index(world[0]), "direction": world[1]}
     return (*values.values(),) if o["target"] == "both" else (values[o["target"]],)
 
 
-def told_worlds(shape):
-    """The worlds that do not look like one with another answer."""
+def determined_worlds(shape):
+    """Return the worlds that do not look like a world with another answer."""
     films, answers = all_worlds(shape), defaultdict(set)
     for world, seen in films.items():
         answers[seen].add(answer(world, shape))
@@ -84,7 +84,7 @@ def worlds_of(task):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_input_shows_the_block_and_labels_say_what_it_does(shape):
+def test_input_and_labels_agree_with_the_block(shape):
     task = make_block_task(150, noise=0, random_state=0, **shape)
     films = all_worlds(shape)
     for world, series, label in zip(worlds_of(task), task.data, task.target):
@@ -94,9 +94,9 @@ def test_input_shows_the_block_and_labels_say_what_it_does(shape):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_known_from_by_all_possible_worlds(shape):
-    """Go through the series step by step and throw out the worlds that look different."""
+    """Compare with the worlds that look the same up to every time step."""
     task = make_block_task(60, noise=0.3, random_state=0, **shape)
-    films = told_worlds(shape)
+    films = determined_worlds(shape)
     for world, known_from in zip(worlds_of(task), task.known_from):
         for concept, expected in enumerate(known_from):
             for t in range(task.delay[0]):
@@ -109,51 +109,51 @@ def test_known_from_by_all_possible_worlds(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_world_that_can_be_told_is_drawn_equally_often_in_its_class(shape):
+def test_all_determined_worlds_of_a_class_are_equally_likely(shape):
     n_instances = 20000
     task = make_block_task(n_instances, random_state=0, **shape)
-    drawn, told = Counter(worlds_of(task)), told_worlds(shape)
-    assert set(drawn) == set(told)
-    of_class = Counter(answer(world, shape) for world in told)
+    drawn, determined = Counter(worlds_of(task)), determined_worlds(shape)
+    assert set(drawn) == set(determined)
+    of_class = Counter(answer(world, shape) for world in determined)
     for world, count in drawn.items():
         expected = n_instances / len(task.concepts) / of_class[answer(world, shape)]
         assert abs(count - expected) < 5 * np.sqrt(expected)
 
 
-def test_some_worlds_of_these_cannot_be_told():
-    """Or the tests above would not see whether they are left out."""
-    left_out = [len(all_worlds(shape)) - len(told_worlds(shape)) for shape in SHAPES]
+def test_some_shapes_have_undetermined_worlds():
+    """Without them, the tests above could not detect whether such worlds are left out."""
+    left_out = [len(all_worlds(shape)) - len(determined_worlds(shape)) for shape in SHAPES]
     assert left_out[4] > 0
     assert left_out[5] > 0
-    assert len(all_worlds({})) == len(told_worlds({}))
+    assert len(all_worlds({})) == len(determined_worlds({}))
 
 
 def test_memory_is_needed_where_the_block_hides():
-    """With blind cells the size is known later than it is without, and in the middle of the way."""
+    """With blind cells, the size may be known only after the block has appeared."""
     seen = make_block_task(500, n_sensors=12, blind=0, random_state=0)
     blind = make_block_task(500, blind=2, random_state=0)
     assert (seen.known_from[:, 0] == seen.shown[:, 0]).all()
     assert (blind.known_from[:, 0] > blind.shown[:, 0]).mean() > 0.1
 
 
-def test_direction_is_never_known_at_first_sight_but_at_the_ends():
+def test_direction_is_known_at_first_only_at_the_ends_of_the_row():
     task = make_block_task(2000, n_sensors=12, blind=0, random_state=0)
     last = task.position + task.size - 1
-    at_end = (task.position < 2) | (last > 9)  # no room for the shortest way to the other side
+    at_end = (task.position < 2) | (last > 9)  # too close to an end to move towards it
     first = task.known_from[:, 1] == task.shown[:, 0]
     np.testing.assert_array_equal(first, at_end)
 
 
-def test_time_averages_tell_nothing_about_direction():
+def test_time_averages_are_independent_of_the_direction():
     means = {0: Counter(), 1: Counter()}
     task = make_block_task(8000, noise=0, random_state=0)
     films = dict(zip(worlds_of(task), task.data))
-    assert set(films) == set(told_worlds({}))  # every world is there
+    assert set(films) == set(determined_worlds({}))
     for world, series in films.items():
         means[world[1]][(world[0], *series.sum(axis=1))] += 1
     assert means[0] == means[1]
     size_2, size_4 = ({key[1:] for key in means[0] if key[0] == size} for size in (2, 4))
-    assert size_2 & size_4  # and some the same for both sizes
+    assert size_2 & size_4  # some averages are the same for both sizes
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -202,7 +202,7 @@ def test_same_seed_same_data():
     assert_seeded(make_block_task)
 
 
-def test_numpy_numbers_are_numbers():
+def test_numpy_numbers_are_allowed():
     task = make_block_task(
         np.uint8(200),
         sizes=np.array([2, 120], dtype=np.int8),
@@ -221,42 +221,27 @@ def test_numpy_numbers_are_numbers():
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
-        ({"n_instances": 10.0}, TypeError, "n_instances=10.0; expected a whole number from 1"),
-        ({"n_instances": 3}, ValueError, "n_instances=3; expected at least 4, one for each"),
-        (
-            {"target": "shape"},
-            ValueError,
-            "target='shape'; allowed are 'size', 'direction', 'both'",
-        ),
+        ({"n_instances": 10.0}, TypeError, "n_instances=10.0; expected an integer >= 1"),
+        ({"n_instances": 3}, ValueError, "n_instances=3; expected at least 4"),
+        ({"target": "shape"}, ValueError, "target='shape'; expected one of 'size'"),
         ({"sizes": 2}, TypeError, "sizes=2; expected a sequence of integers >= 1"),
-        ({"sizes": "24"}, TypeError, "sizes='24'; expected a sequence"),
-        ({"sizes": (2, 4.0)}, TypeError, r"sizes\[1\]=4.0; expected a whole number from 1"),
-        ({"sizes": (0, 4)}, ValueError, r"sizes\[0\]=0; expected a whole number from 1"),
-        ({"sizes": (2,)}, ValueError, r"sizes=\(2,\); expected two or more different sizes"),
-        ({"sizes": (2, 2)}, ValueError, r"sizes=\(2, 2\); expected two or more different sizes"),
-        (
-            {"sizes": (), "target": "direction"},
-            ValueError,
-            r"sizes=\(\); expected one or more different sizes",
-        ),
-        ({"n_sensors": 0}, ValueError, "n_sensors=0; expected a whole number from 1"),
-        ({"n_sensors": 8}, ValueError, "a row of 10 cells; expected at least 11"),
-        ({"sizes": (2, 10**12)}, ValueError, "a row of 12 cells; expected at least 10{11}7"),
-        ({"blind": -1}, ValueError, "blind=-1; expected a whole number from 0"),
-        (
-            {"n_sensors": 2, "blind": 10},
-            ValueError,
-            "tells class 0, concepts .0, 0., from the rest",
-        ),
+        ({"sizes": (0, 4)}, ValueError, r"sizes\[0\]=0; expected an integer >= 1"),
+        ({"sizes": (2,)}, ValueError, r"sizes=\(2,\); expected at least two"),
+        ({"sizes": (2, 2)}, ValueError, r"sizes=\(2, 2\); expected .* different"),
+        ({"sizes": (), "target": "direction"}, ValueError, r"sizes=\(\); expected at least one"),
+        ({"n_sensors": 0}, ValueError, "n_sensors=0; expected an integer >= 1"),
+        ({"n_sensors": 8}, ValueError, "n_sensors .* 10 cells; expected at least 11"),
+        ({"sizes": (2, 10**12)}, ValueError, "12 cells; expected at least 10{11}7"),
+        ({"blind": -1}, ValueError, "blind=-1; expected an integer >= 0"),
+        ({"n_sensors": 2, "blind": 10}, ValueError, "class 0 .* expected a smaller blind"),
         ({"duration": 3}, TypeError, "duration=3; expected a sequence"),
-        ({"duration": (1, 3)}, ValueError, r"duration\[0\]=1; expected a whole number from 2"),
-        ({"duration": (3, 2)}, ValueError, r"duration=\(3, 2\); expected the fewest and the most"),
-        ({"duration": (3,)}, ValueError, r"duration=\(3,\); expected the fewest and the most"),
-        ({"max_onset": -1}, ValueError, "max_onset=-1; expected a whole number from 0"),
-        ({"max_onset": 10**9}, ValueError, "worlds of 1000000008 time steps; expected at most"),
-        ({"delay": 1.5}, TypeError, "delay=1.5; expected a whole number from 0"),
+        ({"duration": (1, 3)}, ValueError, r"duration\[0\]=1; expected an integer >= 2"),
+        ({"duration": (3, 2)}, ValueError, r"duration=\(3, 2\); expected the smallest"),
+        ({"duration": (3,)}, ValueError, r"duration=\(3,\); expected the smallest"),
+        ({"max_onset": -1}, ValueError, "max_onset=-1; expected an integer >= 0"),
+        ({"max_onset": 10**9}, ValueError, "1000000008 time steps; expected .* at most"),
+        ({"delay": 1.5}, TypeError, "delay=1.5; expected an integer >= 0"),
         ({"noise": -0.1}, ValueError, "noise=-0.1; expected a finite number >= 0"),
-        ({"noise": "loud"}, TypeError, "noise='loud'; expected a number"),
         ({"random_state": "today"}, ValueError, "'today' cannot be used to seed"),
     ],
 )
@@ -271,21 +256,21 @@ def accuracy_of_reader(read):
     return reader.score(read(new.data), new.target)
 
 
-def test_no_single_step_and_no_average_tells():
+def test_no_single_time_step_and_no_average_determines_the_class():
     assert accuracy_of_reader(lambda X: X[:, :, -1]) < 0.3
     assert accuracy_of_reader(lambda X: X.mean(axis=2)) < 0.5
     best = max(accuracy_of_reader(lambda X, t=t: X[:, :, t]) for t in range(11))
     assert best < 0.6
 
 
-def test_a_network_learns_an_easy_one():
+def test_a_network_learns_an_easy_task():
     easy = {"n_sensors": 6, "blind": 0, "sizes": (1, 3), "duration": (4, 4), "max_onset": 0}
     train = make_block_task(400, delay=1, random_state=0, **easy)
     new = make_block_task(1000, delay=1, random_state=1, **easy)
-    net = GRUClassifier(module__hidden_size=16, max_epochs=15, random_state=0)
+    net = GRUClassifier(module__hidden_size=16, lr=0.03, max_epochs=6, random_state=0)
     net.fit(train.data, train.target)
     assert net.score(new.data, new.target) > 0.95
-    # and it does so by what it saw while the block was there
+    # The network uses what the sensors show while the block is present.
     silenced = new.data.copy()
     silenced[:, :, : new.delay[0]] = 0
     assert net.score(silenced, new.target) < 0.3
@@ -297,7 +282,7 @@ def test_a_network_learns_an_easy_one():
     "net", [GRUClassifier(), LSTMClassifier(), RNNClassifier(lr=0.003)], ids=["gru", "lstm", "rnn"]
 )
 def test_networks_learn_the_defaults(net, seed):
-    """A plain RNN needs a lower learning rate than its default."""
+    """Networks learn the default task; a plain RNN needs a lower learning rate for it."""
     train, new = make_block_task(random_state=seed), make_block_task(2000, random_state=100)
     net.set_params(random_state=seed).fit(train.data, train.target)
     assert net.score(new.data, new.target) > 0.95

@@ -1,4 +1,4 @@
-"""Composite networks are exactly the sum of their blocks."""
+"""Composed networks equal the sum of their blocks."""
 
 from itertools import product
 
@@ -28,7 +28,7 @@ def close(a, b):
 
 @pytest.mark.parametrize(("cell", "nonlinearity"), KINDS)
 @pytest.mark.parametrize("table", [None, [[0, 2, 1], [1, 0, 0], [1, 1, 1]]])
-def test_outputs_add_and_states_stand_side_by_side(cell, nonlinearity, table):
+def test_outputs_are_added_and_states_are_concatenated(cell, nonlinearity, table):
     parts = blocks(cell, nonlinearity)
     whole = compose_networks(parts, table)
     X = torch.randn(20, 2, 15, dtype=torch.float64)
@@ -50,7 +50,7 @@ def test_probabilities_multiply():
         close(whole[:, k], product_of)
 
 
-def test_blocks_with_channels_of_their_own():
+def test_blocks_with_their_own_channels():
     torch.manual_seed(1)
     parts = [RecurrentNetwork(n, 2, hidden_size=4).double().eval() for n in (2, 1)]
     whole = compose_networks(parts, channels=[[3, 0], [1]])
@@ -60,7 +60,7 @@ def test_blocks_with_channels_of_their_own():
     close(whole(X), expected)
 
 
-def test_nothing_else_changes():
+def test_networks_and_random_state_do_not_change():
     parts = blocks()
     before = [{k: v.clone() for k, v in block.state_dict().items()} for block in parts]
     generator = torch.get_rng_state()
@@ -74,17 +74,17 @@ def test_nothing_else_changes():
     ("networks", "options", "match"),
     [
         ([], {}, "networks is empty"),
-        ([torch.nn.Linear(2, 2)], {}, r"networks\[0\] is a Linear"),
-        (blocks("gru") + blocks("lstm"), {}, r"networks\[3\] has cell=lstm"),
+        ([torch.nn.Linear(2, 2)], {}, r"networks\[0\] is a Linear; expected"),
+        (blocks("gru") + blocks("lstm"), {}, r"networks\[3\] has cell=lstm; expected gru"),
         (blocks("rnn") + blocks("rnn", "relu"), {}, "nonlinearity=relu"),
         (blocks() + blocks(channels=1), {}, r"\[2, 2, 2, 1, 1, 1\] channels"),
         ([RecurrentNetwork(1, 2, num_layers=2)], {}, "num_layers=2"),
         ([RecurrentNetwork(1, 2, bidirectional=True)], {}, "bidirectional=True"),
         (blocks(), {"concepts": [[0, 0]]}, r"expected \(n_classes, 3\)"),
-        (blocks(), {"concepts": [[0, 3, 0]]}, r"concepts\[:, 1\] holds 3 to 3"),
-        (blocks(), {"concepts": [[0.0, 0, 0]]}, "whole numbers"),
-        (blocks(), {"channels": [[0], [1], [0]]}, r"channels lists \[1, 1, 1\]"),
-        (blocks(), {"channels": [[0, 1], [1, 1], [0, 1]]}, "different numbers"),
+        (blocks(), {"concepts": [[0, 3, 0]]}, r"concepts\[:, 1\] has values .* from 0 to 2"),
+        (blocks(), {"concepts": [[0.0, 0, 0]]}, "concepts has dtype torch.float32"),
+        (blocks(), {"channels": [[0], [1], [0]]}, r"channels has \[1, 1, 1\] .* \[2, 2, 2\]"),
+        (blocks(), {"channels": [[0, 1], [1, 1], [0, 1]]}, r"channels\[1\]=\[1, 1\]; expected"),
     ],
 )
 def test_blocks_that_do_not_fit(networks, options, match):

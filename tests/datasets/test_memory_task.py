@@ -1,4 +1,4 @@
-"""Tasks hold what they promise: labels, timing, noise, and nothing known too early."""
+"""The memory task: labels, timing and noise, and no symbol can be known too early."""
 
 from functools import partial
 from itertools import pairwise, product
@@ -23,7 +23,7 @@ SHAPES = [
 
 
 def decode(task, n_symbols):
-    """Read the symbols off the input, as somebody with the docstring only would."""
+    """Return the symbols read from the input with the information of the docstring only."""
     n_value = 1 if n_symbols == 2 else n_symbols
     seen = [task.data[:, :n_value, start:stop].mean(axis=2) for start, stop in task.presented]
     if n_symbols == 2:
@@ -32,7 +32,7 @@ def decode(task, n_symbols):
 
 
 def joint(symbols, n_symbols):
-    """The number whose digits are the symbols, the first being the most significant."""
+    """Return the numbers whose digits are the symbols, most significant digit first."""
     return np.array([int("".join(map(str, row)), n_symbols) for row in symbols])
 
 
@@ -60,7 +60,7 @@ def test_classes_are_balanced_and_shuffled(n_instances):
     assert len(counts) == 8
     assert counts.sum() == n_instances
     assert np.ptp(counts) <= 1
-    assert (np.diff(target) < 0).sum() > 0.2 * n_instances  # neither sorted nor in turns
+    assert (np.diff(target) < 0).sum() > 0.2 * n_instances  # neither sorted nor periodic
     assert (target != np.arange(n_instances) % 8).any()
 
 
@@ -112,7 +112,7 @@ def test_timing(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_input_tells_a_symbol_while_it_is_shown_and_never_else(shape):
+def test_input_depends_on_a_symbol_only_while_it_is_shown(shape):
     """Instances with the same other symbols differ exactly where the symbol is shown."""
     task = make_memory_task(200, noise=0, random_state=0, **shape)
     symbols = task.concepts[task.target]
@@ -131,7 +131,7 @@ def test_input_tells_a_symbol_while_it_is_shown_and_never_else(shape):
 
 
 @pytest.mark.parametrize("options", [{}, {"n_distractors": 2}, {"gap": 2, "presentation": 2}])
-def test_noise_and_distractors_tell_nothing_at_other_steps(options):
+def test_noise_and_distractors_are_independent_of_the_symbols(options):
     task = make_memory_task(20000, noise=0.5, random_state=0, **options)
     symbols = 2.0 * task.concepts[task.target] - 1
     for i, (start, stop) in enumerate(task.presented):
@@ -145,7 +145,7 @@ def test_noise_and_distractors_tell_nothing_at_other_steps(options):
 
 @pytest.mark.parametrize("noise", [0.1, 0.7])
 @pytest.mark.parametrize("n_symbols", [2, 3])
-def test_noise_has_the_given_level_everywhere_but_on_the_cue(noise, n_symbols):
+def test_noise_has_the_given_level_except_on_the_cue(noise, n_symbols):
     options = {"n_symbols": n_symbols, "n_bits": 2, "n_distractors": 1, "random_state": 0}
     clean = make_memory_task(5000, noise=0, **options)
     noisy = make_memory_task(5000, noise=noise, **options)
@@ -168,7 +168,7 @@ def test_noise_sets_the_best_possible_accuracy():
 
 
 @pytest.mark.parametrize("n_symbols", [2, 4])
-def test_distractors_are_fresh_random_symbols_at_every_step(n_symbols):
+def test_distractors_are_new_random_symbols_at_every_time_step(n_symbols):
     task = make_memory_task(
         8000, n_bits=2, n_symbols=n_symbols, n_distractors=2, noise=0, random_state=0
     )
@@ -184,7 +184,7 @@ def test_distractors_are_fresh_random_symbols_at_every_step(n_symbols):
     sources = [*shown.reshape(8000, -1).T, *task.concepts[task.target].T]
     indicators = np.stack([source == 0 for source in sources]).astype(float)
     np.testing.assert_allclose(indicators.mean(axis=1), 1 / n_symbols, atol=0.03)
-    # each tells nothing about any other, nor about the symbols
+    # All are independent of each other and of the symbols.
     correlation = np.corrcoef(indicators) - np.eye(len(indicators))
     assert np.abs(correlation).max() < 5 / np.sqrt(8000)
 
@@ -207,7 +207,7 @@ def test_same_seed_same_data():
     assert_seeded(partial(make_memory_task, n_distractors=1, n_symbols=3))
 
 
-def test_numpy_numbers_are_numbers():
+def test_numpy_numbers_are_allowed():
     task = make_memory_task(
         np.uint8(100),
         n_bits=np.uint8(3),
@@ -227,28 +227,18 @@ def test_numpy_numbers_are_numbers():
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
-        ({"n_instances": 10.0}, TypeError, r"n_instances=10.0; expected a whole number from 1"),
-        ({"n_instances": 0}, ValueError, "n_instances=0; expected a whole number from 1"),
+        ({"n_instances": 10.0}, TypeError, r"n_instances=10.0; expected an integer"),
+        ({"n_instances": 0}, ValueError, "n_instances=0; expected an integer >= 1"),
         ({"n_instances": 7}, ValueError, r"n_instances=7; expected at least .* = 2 \*\* 3"),
         ({"n_bits": 10**15}, ValueError, r"n_instances=1000; expected at least .* \*\* 10{15}"),
         ({"n_symbols": 10**9}, ValueError, r"n_instances=1000; expected .* 1000000000 \*\* 3"),
-        ({"n_bits": 0}, ValueError, "n_bits=0; expected a whole number from 1"),
-        ({"n_bits": "3"}, TypeError, "n_bits='3'; expected"),
-        ({"n_symbols": 1}, ValueError, "n_symbols=1; expected a whole number from 2"),
-        ({"n_symbols": True}, TypeError, "n_symbols=True; expected"),
-        ({"delay": -1}, ValueError, "delay=-1; expected a whole number from 0"),
-        ({"delay": (1, 5)}, TypeError, r"delay=\(1, 5\); expected"),
-        ({"gap": -1}, ValueError, "gap=-1; expected a whole number from 0"),
-        ({"gap": None}, TypeError, "gap=None; expected"),
-        ({"presentation": 0}, ValueError, "presentation=0; expected a whole number from 1"),
-        ({"presentation": 1.5}, TypeError, "presentation=1.5; expected"),
-        ({"n_distractors": -2}, ValueError, "n_distractors=-2; expected a whole number from 0"),
-        ({"n_distractors": 0.5}, TypeError, "n_distractors=0.5; expected"),
+        ({"n_bits": 0}, ValueError, "n_bits=0; expected an integer >= 1"),
+        ({"n_symbols": 1}, ValueError, "n_symbols=1; expected an integer >= 2"),
+        ({"delay": -1}, ValueError, "delay=-1; expected an integer >= 0"),
+        ({"gap": -1}, ValueError, "gap=-1; expected an integer >= 0"),
+        ({"presentation": 0}, ValueError, "presentation=0; expected an integer >= 1"),
+        ({"n_distractors": -2}, ValueError, "n_distractors=-2; expected an integer >= 0"),
         ({"noise": -0.1}, ValueError, "noise=-0.1; expected a finite number >= 0"),
-        ({"noise": np.nan}, ValueError, "noise=nan; expected a finite"),
-        ({"noise": np.inf}, ValueError, "noise=inf; expected a finite"),
-        ({"noise": "loud"}, TypeError, "noise='loud'; expected a number"),
-        ({"noise": True}, TypeError, "noise=True; expected a number"),
         ({"random_state": "today"}, ValueError, "'today' cannot be used to seed"),
     ],
 )
@@ -257,18 +247,18 @@ def test_bad_arguments(options, error, match):
         make_memory_task(**options)
 
 
-def test_options_are_by_name():
+def test_options_are_keyword_only():
     with pytest.raises(TypeError, match="positional"):
         make_memory_task(100, 3)
 
 
 def test_a_network_learns_it():
-    train = make_memory_task(400, delay=4, random_state=0)
-    new = make_memory_task(1000, delay=4, random_state=1)
-    net = GRUClassifier(module__hidden_size=16, max_epochs=15, random_state=0)
+    train = make_memory_task(400, delay=2, random_state=0)
+    new = make_memory_task(1000, delay=2, random_state=1)
+    net = GRUClassifier(module__hidden_size=16, lr=0.03, max_epochs=6, random_state=0)
     net.fit(train.data, train.target)
     assert net.score(new.data, new.target) > 0.95
-    # and it does so by the symbols, not by anything else in the series
+    # The network uses the symbols and nothing else in the series.
     silenced = new.data.copy()
     silenced[:, 0, slice(*new.presented[1])] = 0
     assert net.score(silenced, new.target) < 0.7
