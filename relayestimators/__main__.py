@@ -23,7 +23,7 @@ def parser():
         commands,
         _study,
         "study",
-        "train networks, find their relays, knock them out; print a table, write figures and results",
+        "train networks, find relays, knock them out; print a table, write figures and results",
     )
     study.add_argument(
         "--dataset", default="ItalyPowerDemand", help="name of a data set that sktime provides"

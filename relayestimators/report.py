@@ -45,7 +45,7 @@ def study_table(results, *, dataset="data"):
         "random    the same for random sets of as many nodes: median, and 10 to 90 % of the sets",
         "beats     fraction of the random sets that lose less than the relays",
         "accuracy  accuracy lost without the relays, and (median) without the random sets",
-        "coverage  fewest instances per cell behind the relay map at these t; below 4 is unreliable",
+        "coverage  fewest instances per cell behind the relay map at these t; unreliable below 4",
     ]
     if len(analyzers[0].classes_) == 2:
         lines += [
@@ -118,8 +118,8 @@ def write_study(results, folder, *, settings):
     Returns
     -------
     list of Path
-        Files that were written: table.txt, results.json, relay_map.csv, knockouts.csv, relay_maps.png,
-        knockouts.png.
+        Files that were written: table.txt, results.json, relay_map.csv, knockouts.csv,
+        relay_maps.png, knockouts.png.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
