@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ._files import jsonable
+from ._files import jsonable, write_text
 from .displays import KnockoutDisplay, RelayMapDisplay
 
 __all__ = ["study_table", "write_study"]

@@ -34,7 +34,7 @@ def check_panel(X, *, name="X"):
         raise ValueError(f"{name} has shape {X.shape}; expected every dimension to be at least 1.")
     with np.errstate(over="ignore"):
         X = np.ascontiguousarray(X, dtype=np.float32)
-    if get_config()["assume_finite"] or np.isfinite(X).all():
+    if get_config()["assume_finite"] or all_finite(X):
         return X
     _refuse(np.isinf(X), name, "infinity (or a number too large for float32)")
     missing = np.isnan(X)
@@ -49,6 +49,11 @@ def check_panel(X, *, name="X"):
         "in all channels; impute other missing values first)",
     )
     return X
+
+
+def all_finite(X):
+    """Return whether a panel has neither NaN nor infinity."""
+    return bool(np.isfinite(X).all())
 
 
 def _refuse(where, name, what):
