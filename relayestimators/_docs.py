@@ -101,10 +101,6 @@ PARAMETERS = {
         "scoring : str, callable or None, default=None",
         "Metric as in scikit-learn; None is accuracy.",
     ),
-    "n_random": (
-        "n_random : int, default=20",
-        "Number of random sets of nodes to compare with.",
-    ),
     "n_draws": (
         "n_draws : int, default=5",
         'Number of draws if `value` is random ("resample" or "noise"); results are means over '

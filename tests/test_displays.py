@@ -267,7 +267,7 @@ def test_state_space_without_labels_and_with_many():
         StateSpaceDisplay.from_result(trajectory_pca(hidden, n_components=2), n_components=3)
     with pytest.raises(ValueError, match="stop=9; expected an integer from 1 to 5"):
         StateSpaceDisplay.from_result(trajectory_pca(hidden), stop=9)
-    with pytest.raises(ValueError, match="scores has 4 components; expected two or three"):
+    with pytest.raises(ValueError, match="scores has 4 components; expected 2 or 3"):
         StateSpaceDisplay(hidden).plot()
     with pytest.raises(TypeError, match="has no hidden states"):
         StateSpaceDisplay.from_estimator(object(), hidden, y)

@@ -244,7 +244,7 @@ def test_also_after_an_error_in_the_midst_of_the_recurrence(fitted, monkeypatch)
         (
             {"value": "median"},
             ValueError,
-            "value='median'; allowed are 'zero', 'mean', 'resample', 'noise', a number",
+            "value='median'; expected one of 'zero', 'mean', 'resample', 'noise', a number",
         ),
         ({"value": [1.0, 2.0]}, ValueError, r"shape \(2,\).*shape \(1,\) or \(10, 1\)"),
         ({"value": np.nan}, ValueError, "value contains NaN"),

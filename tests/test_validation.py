@@ -19,7 +19,7 @@ def with_value(value, where):
     ("X", "match"),
     [
         (np.zeros((3, 4)), r"X has shape \(3, 4\); expected three dimensions"),
-        (np.zeros((0, 2, 5)), "every dimension must be at least 1"),
+        (np.zeros((0, 2, 5)), "every dimension to be at least 1"),
         (with_value(np.inf, (1, 1, 3)), "infinity.*instance 1, channel 1, time step 3"),
         (with_value(1e300, (1, 1, 3)), "too large for float32.*instance 1, channel 1, time step 3"),
         (with_value(np.nan, (2, 0, 1)), "NaN inside.*instance 2, channel 0, time step 1"),

@@ -262,7 +262,7 @@ def test_weights_are_refused_by_name(data):
     X, y = data
     for estimator in (small_net(), analyzer(), knockout()):
         with pytest.raises(
-            TypeError, match="fit got sample_weight=.*forward.*takes no sample_weight"
+            TypeError, match="fit received sample_weight=.*no argument sample_weight"
         ):
             estimator.fit(X, y, sample_weight=np.ones(90))
     for estimator in (small_net(), knockout()):
@@ -293,7 +293,7 @@ def test_html_shows_the_net_inside_and_whether_it_is_fitted(data, net):
         assert ("nodes_" in text) == fitted
     text = shown(analyzer().fit(X, y)._repr_html_())
     assert "estimator: GRUClassifier" in text
-    assert "# analyzed on the data the net was trained on" in text
+    assert "# analyzed on the data that the network was trained on" in text
     for attribute in ("relay_map_", "coverage_", "n_features_in_", "support_"):
         assert attribute in text
 
@@ -356,7 +356,7 @@ def test_other_errors_read_aloud(data, net):
         RelayAnalyzer(frozen).fit(X, np.where(y == "low", "else", y))
     with pytest.raises(TypeError, match="should have a 'score' method"):
         GridSearchCV(analyzer(), {"n_relays": [1]}).fit(X, y)
-    with pytest.raises(ValueError, match="X has 2 dimensions, fit saw 3"):
+    with pytest.raises(ValueError, match="X has 2 dimensions; expected 3"):
         knockout().fit(X, y).predict(X[:, 0])
 
 

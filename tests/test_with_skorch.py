@@ -396,7 +396,7 @@ def test_probabilities_are_those_of_the_criterion():
     np.testing.assert_allclose(margin.predict_proba(X).sum(axis=1), 1, atol=1e-6)
 
 
-class Regularised(GRUClassifier):
+class Regularized(GRUClassifier):
     def get_loss(self, y_pred, y_true, X=None, training=False):
         loss = super().get_loss(y_pred, y_true, X=X, training=training)
         return loss + 10 * self.module_.readout.weight.abs().sum()
@@ -408,7 +408,7 @@ class Regularised(GRUClassifier):
 
 
 def test_subclasses_change_the_loss_and_add_modules():
-    net = Regularised(max_epochs=20, random_state=0).fit(X, Y)
+    net = Regularized(max_epochs=20, random_state=0).fit(X, Y)
     plain = GRUClassifier(max_epochs=20, random_state=0).fit(X, Y)
     assert net.module_.readout.weight.abs().sum() < 0.3 * plain.module_.readout.weight.abs().sum()
     assert "second" in net.prefixes_

@@ -76,7 +76,7 @@ def test_two_dimensional_input_is_one_channel():
     assert same_weights(weights(flat), weights(deep))
     np.testing.assert_array_equal(flat.predict_proba(X[:, 0]), deep.predict_proba(X))
     assert (flat.n_features_in_, deep.n_features_in_) == (10, 1)
-    with pytest.raises(ValueError, match="X has 3 dimensions, fit saw 2"):
+    with pytest.raises(ValueError, match="X has 3 dimensions; expected 2"):
         flat.predict(X)
     with pytest.raises(ValueError, match="X has 2 features, but .* is expecting 1"):
         deep.predict(np.repeat(X, 2, axis=1))
@@ -166,7 +166,7 @@ def test_partial_fit_with_classes_to_come(panel):
     assert net.classes_.tolist() == ["high", "low", "mid"]
     net.partial_fit(X, y)
     assert net.predict_proba(X).shape == (60, 3)
-    with pytest.raises(ValueError, match=r"y contains \['new'\]; the labels .* are"):
+    with pytest.raises(ValueError, match=r"y contains \['new'\]; expected labels in"):
         net.partial_fit(X, ["new"] * 60)
 
 
@@ -239,7 +239,7 @@ def test_save_and_load_params(panel, tmp_path):
 
 
 def test_uninitialized_net_says_what_it_needs():
-    with pytest.raises(ValueError, match="learns input_size .* in fit; .* module__input_size"):
+    with pytest.raises(ValueError, match="input_size.*module__input_size"):
         small().initialize()
 
 
@@ -383,7 +383,7 @@ def test_diverged_nets_are_refused(panel):
     X, y = panel
     net = small("rnn", module__nonlinearity="relu", lr=1e20, callbacks__gradient_clipping=None)
     net.fit(X * 1e3, y)
-    with pytest.raises(ValueError, match="NaN or infinity: its training diverged"):
+    with pytest.raises(ValueError, match="NaN or infinity; training has diverged"):
         net.hidden_states(X * 1e3)
 
 

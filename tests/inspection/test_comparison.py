@@ -129,7 +129,7 @@ def test_scores_of_an_analyzer_do_not_vary():
 
 def test_a_step_from_the_end_is_no_start():
     net, X, y = two_bit_net()
-    with pytest.raises(ValueError, match="align='end'.*give start"):
+    with pytest.raises(ValueError, match="start=None with align='end'"):
         specificity_scorer(net, X, y, concepts=BITS, align="end")
 
 
@@ -138,7 +138,7 @@ def test_localization_by_hand():
         localization([[1, 0, 0, 0], [1, 1, 0, -5], [2, 2, 2, 2]]), [1, 0.5, 0]
     )
     assert np.isnan(localization([[0.0, -0.1]])).all()
-    with pytest.raises(ValueError, match="two nodes at least"):
+    with pytest.raises(ValueError, match="at least two nodes"):
         localization([[1.0]])
 
 

@@ -220,8 +220,8 @@ def test_progress_bars_only_when_asked(fitted, capsys):
         (partial(knockout_specificity, relays=3), TypeError, "relays=3; expected a list"),
         (partial(knockout_specificity, relays=[[0]], alpha=5), ValueError, "alpha=5; expected a"),
         (partial(compare_rankings, alpha=0), ValueError, "alpha=0; expected a number between"),
-        (partial(compare_rankings, rankings=[np.ones(6)]), TypeError, "holds something that is no"),
-        (partial(compare_rankings, rankings=["random"] * 2), ValueError, "names one twice"),
+        (partial(compare_rankings, rankings=[np.ones(6)]), TypeError, "rankings="),
+        (partial(compare_rankings, rankings=["random"] * 2), ValueError, "rankings=.*expected every ranking once"),
         (partial(compare_rankings, rankings={"a": np.full(6, np.nan)}), ValueError, "contain NaN"),
         (partial(cross_validate_knockout, start=-1), ValueError, "start=-1"),
         (partial(cross_validate_knockout, alpha=-1), ValueError, "alpha=-1"),
@@ -232,15 +232,15 @@ def test_progress_bars_only_when_asked(fitted, capsys):
         (
             partial(knockout_importance, nodes=[0], groups=[[1]]),
             ValueError,
-            "groups cannot be given together with nodes",
+            "groups cannot be combined with nodes",
         ),
         (
             partial(knockout_importance, nodes=[0], pairs=[[1, 2]]),
             ValueError,
-            "nodes cannot be given together with a list of pairs",
+            "nodes cannot be combined with a list of pairs",
         ),
         (partial(knockout_importance, pairs=[[1, 2, 3]]), ValueError, "expected two nodes"),
-        (partial(knockout_curve, order=[]), ValueError, "order names no nodes"),
+        (partial(knockout_curve, order=[]), ValueError, "order is empty"),
         (partial(knockout_curve, order=[0, 0]), ValueError, r"order=\[0, 0\]"),
         (partial(knockout_curve, order=[0, 1], sizes=[3]), ValueError, r"from 0 to 2"),
         (partial(knockout_sweep, width=0), ValueError, "width=0"),
@@ -249,7 +249,7 @@ def test_progress_bars_only_when_asked(fitted, capsys):
         (
             partial(compare_rankings, rankings=["best"]),
             ValueError,
-            "asks for 'best'; allowed are 'throughput'.*'knockout', tuples of them, or an array",
+            "rankings contains 'best'.*'throughput'.*'knockout'",
         ),
         (
             partial(compare_rankings, rankings={"mine": np.zeros((2, 6))}),

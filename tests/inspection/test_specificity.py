@@ -152,7 +152,7 @@ def test_two_classes_have_no_other_concept():
         assert np.isnan(result[name]).all() and np.isnan(result.intervals[name]).all()
     compared = compare_rankings(net, X, y, rankings=["single"], timepoints=[1])
     assert np.isnan(compared.specificity).all() and compared.advantage[0] > 0
-    with pytest.raises(ValueError, match="divides the classes in another way"):
+    with pytest.raises(ValueError, match="concepts='ovr'"):
         specificity_scorer(net, X, y)
     net, X, y = two_bit_net()
     table = np.c_[BITS, 1 - BITS[:, 0]]  # the third is the first, the other way round
@@ -181,7 +181,7 @@ def test_an_analyzer_brings_its_layer_state_and_concepts():
         partial(knockout_curve, order=analyzer),
         partial(knockout_specificity, relays=analyzer),
     ):
-        with pytest.raises(ValueError, match="layer=1, but the nodes of the analyzer are of 0"):
+        with pytest.raises(ValueError, match="layer=1; expected 0"):
             study(net, X, y, layer=1)
         with pytest.raises(ValueError, match="state='h', but the nodes of the analyzer are of 'c'"):
             study(net, X, y, state="h")
@@ -200,7 +200,7 @@ def test_intervals_of_what_random_sets_cost_count_the_sets():
 
 def test_knockouts_after_the_end_of_all_series_are_noticed(fitted):
     X, y = make_panel()
-    with pytest.warns(UserWarning, match="ended by step 8: knockouts from then on change nothing"):
+    with pytest.warns(UserWarning, match="ended by time step 8.*change nothing"):
         result = knockout_importance(fitted, cut_short(X, [6] * 60), y, start=8)
     assert not result.loss.any()
 
