@@ -95,9 +95,7 @@ def test_relays_as_a_score(flat):
     net = ours(callbacks=[score]).fit(data, Y)
     assert net.history[-1, "relays"] == pytest.approx(relay_strength_scorer(net, data, Y))
     kept = ours(callbacks=[EpochScoring(relay_strength_scorer, on_train=True, name="relays")])
-    with pytest.raises(
-        ValueError, match="use_caching=False"
-    ):
+    with pytest.raises(ValueError, match="use_caching=False"):
         kept.fit(data, Y)
 
 

@@ -221,7 +221,11 @@ def test_progress_bars_only_when_asked(fitted, capsys):
         (partial(knockout_specificity, relays=[[0]], alpha=5), ValueError, "alpha=5; expected a"),
         (partial(compare_rankings, alpha=0), ValueError, "alpha=0; expected a number between"),
         (partial(compare_rankings, rankings=[np.ones(6)]), TypeError, "rankings="),
-        (partial(compare_rankings, rankings=["random"] * 2), ValueError, "rankings=.*expected every ranking once"),
+        (
+            partial(compare_rankings, rankings=["random"] * 2),
+            ValueError,
+            "rankings=.*once",
+        ),
         (partial(compare_rankings, rankings={"a": np.full(6, np.nan)}), ValueError, "contain NaN"),
         (partial(cross_validate_knockout, start=-1), ValueError, "start=-1"),
         (partial(cross_validate_knockout, alpha=-1), ValueError, "alpha=-1"),
