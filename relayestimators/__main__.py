@@ -23,33 +23,46 @@ def parser():
         commands,
         _study,
         "study",
-        "train, find relays, knock them out; print a table, write figures and results",
+        "train networks, find relays, knock them out; print a table, write figures and results",
     )
-    study.add_argument("--dataset", default="ItalyPowerDemand", help="a set that sktime ships")
-    study.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS), help="networks")
-    study.add_argument("--hidden-size", type=int, default=32, help="nodes per network")
-    study.add_argument("--epochs", type=int, default=100, help="training epochs")
-    study.add_argument("--relays", type=int, default=8, help="nodes per relay set")
     study.add_argument(
-        "--method", choices=METHODS, default=DEFAULT_METHOD, help="how nodes are scored"
+        "--dataset", default="ItalyPowerDemand", help="name of a data set that sktime provides"
     )
-    study.add_argument("--random-sets", type=int, default=20, help="random sets per relay set")
-    study.add_argument("--seed", type=int, default=0, help="of training, contexts, random sets")
     study.add_argument(
-        "--threads", type=int, default=1, help="torch threads; small nets are fastest with one"
+        "--cells", nargs="+", choices=CELLS, default=list(CELLS), help="kinds of networks"
+    )
+    study.add_argument(
+        "--hidden-size", type=int, default=32, help="number of hidden nodes per network"
+    )
+    study.add_argument("--epochs", type=int, default=100, help="number of training epochs")
+    study.add_argument("--relays", type=int, default=8, help="number of nodes per set of relays")
+    study.add_argument(
+        "--method",
+        choices=METHODS,
+        default=DEFAULT_METHOD,
+        help="method that credits information to nodes",
+    )
+    study.add_argument(
+        "--random-sets", type=int, default=20, help="number of random sets to compare with"
+    )
+    study.add_argument(
+        "--seed", type=int, default=0, help="seed of training, contexts and random sets"
+    )
+    study.add_argument(
+        "--threads", type=int, default=1, help="torch threads; small networks are fastest with one"
     )
     return top
 
 
 def _command(commands, run, name, words):
-    """Return the parser of one command, with the options all have."""
+    """Return the parser of a command, with the options that all commands have."""
     command = commands.add_parser(
         name, help=words, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     command.set_defaults(run=run)
-    command.add_argument("--output", type=Path, default=Path(name), help="folder to write to")
-    command.add_argument("--jobs", type=int, default=None, help="joblib workers")
-    command.add_argument("--quiet", action="store_true", help="no progress bar")
+    command.add_argument("--output", type=Path, default=Path(name), help="folder for the results")
+    command.add_argument("--jobs", type=int, default=None, help="number of joblib workers")
+    command.add_argument("--quiet", action="store_true", help="show no progress bar")
     return command
 
 
@@ -59,7 +72,7 @@ def main(arguments=None):
     Parameters
     ----------
     arguments : list of str, optional
-        Instead of those of the process.
+        Arguments; by default those of the process.
 
     Returns
     -------

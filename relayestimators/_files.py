@@ -46,5 +46,5 @@ def write_text(path, text):
     """
     path = Path(path)
     draft = path.with_name(path.name + ".part")
-    draft.write_text(text, encoding="utf-8")
+    draft.write_text(text, encoding="utf-8", newline="")
     os.replace(draft, path)

@@ -1,8 +1,4 @@
-"""RelayAnalyzer: which hidden nodes carry which concept at which time step.
-
-Floor 3: scikit-learn and the floors below. The classifier is known only by its protocol:
-``fit``, ``predict``, ``classes_`` and ``unroll``.
-"""
+"""RelayAnalyzer, which finds the hidden nodes that relay a concept at each time step."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -34,99 +30,98 @@ __all__ = ["RelayAnalyzer"]
 
 @fill_docs
 class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
-    """Find the nodes that relay class concepts through a recurrent classifier.
+    """Find the hidden nodes that relay class concepts through a recurrent classifier.
 
-    At every time step the hidden states are discretized, and every node is credited with the
-    information about a concept that reaches the prediction through it.
+    The hidden states are discretized at every time step, and every node is credited with the
+    information about a concept that it shares with the prediction.
 
     Parameters
     ----------
-    estimator : classifier
-        :class:`RNNClassifier`, :class:`GRUClassifier`, :class:`LSTMClassifier`, or any other with
-        ``unroll``. It is cloned and trained; ``FrozenEstimator(fitted)`` is used as it is, so
-        that relays can be found on data the net has not seen.
+    %(meta_estimator)s
     %(concepts)s
     method : str, default="throughput"
-        How nodes are credited: "throughput", "contexts", "shapley", "shrink" (the published
-        search), "single" or "gaussian", see :func:`relay_scores`.
-    n_states : int, default=2
-        States per node, see :class:`StateDiscretizer`.
-    strategy : {"quantile", "kmeans", "sign"}, default="quantile"
-        How activations are cut into states, see :class:`StateDiscretizer`.
+        How information is credited to nodes: "throughput", "contexts", "shapley", "shrink" (the
+        published search), "single" or "gaussian"; see :func:`relayestimators.relay.relay_scores`.
+    %(n_states)s
+    %(strategy)s
     %(timepoints)s
     %(align)s
     %(layer)s
     %(state)s
     n_relays : int, float, "auto" or None, default=None
-        How many nodes to choose; a float is a fraction, None is half of them. "auto" is the
-        smallest number after which the rest relays no more than chance, but at least 1; it needs
-        permutations, 99 if `n_permutations` is 0.
+        Number of nodes to choose. A float is a fraction of all nodes; None is half of them. "auto"
+        is the smallest number, at least 1, after which the remaining nodes relay no more than
+        chance; it uses 99 permutations if `n_permutations` is 0.
     n_permutations : int, default=0
-        Permutations that tell relays from chance, see :func:`relay_map`.
+        Number of permutations for p-values; see :func:`relay_map`.
     n_resamples : int, default=0
-        Random halves drawn for confidence intervals, see :func:`relay_map`.
-    %(alpha)s
-    %(random_state)s contexts, permutations, halves and ties. `estimator` has its own seed
+        Number of random halves for confidence intervals; see :func:`relay_map`.
+    alpha : float, default=0.05
+        False discovery rate, level of the test behind "auto", and one minus the confidence level of
+        the intervals.
+    %(random_state)s contexts, permutations and halves. `estimator` has its own seed
     %(n_jobs)s
     %(verbose)s
 
     Attributes
     ----------
     relay_map_ : ndarray of shape (n_concepts, n_timepoints, n_nodes)
-        Relay information in bits; NaN at time steps no instance has.
+        Relay information in bits; NaN at time steps that no instance has.
     coverage_ : ndarray of shape (n_concepts, n_timepoints, n_nodes)
-        Instances per occupied cell behind each value.
+        Number of instances per occupied cell behind each value.
     reliable_ : ndarray of shape (n_concepts, n_timepoints, n_nodes), bool
         Whether the coverage is at least 4.
     pvalues_ : ndarray of shape (n_concepts, n_timepoints, n_nodes)
-        With permutations: not corrected for many tests.
+        With permutations: p-values, not corrected for multiple tests.
     significant_ : ndarray of shape (n_concepts, n_timepoints, n_nodes), bool
-        With permutations: beyond chance at a false discovery rate of `alpha` over the map.
+        With permutations: whether a value is beyond chance, at a false discovery rate of `alpha`
+        over the map.
     confidence_interval_ : ndarray of shape (2, n_concepts, n_timepoints, n_nodes)
-        With `n_resamples`: lower and upper end.
+        With `n_resamples`: lower and upper ends.
     ranking_ : ndarray of shape (n_nodes,), int
-        1 is the strongest relay, by the mean of the map over concepts and time steps, weighted by
-        the instances that have them.
+        Rank of each node; 1 is the strongest relay. Nodes are ordered by the mean of the map over
+        concepts and time steps, weighted by the number of instances that have the time step.
     support_ : ndarray of shape (n_nodes,), bool
-        The chosen nodes, those of rank up to `n_relays`.
+        Mask of the chosen nodes, whose rank is at most ``n_relays_``.
     n_relays_ : int
-        How many these are.
+        Number of chosen nodes.
     concepts_ : ndarray of shape (n_classes, n_concepts)
-        The concept table.
+        Value of every concept for every class.
     timepoints_ : ndarray of shape (n_timepoints,), int
-        The time steps of the map.
+        Time steps of the map.
     n_instances_ : ndarray of shape (n_timepoints,), int
-        Instances that have each of them.
+        Number of instances that have each time step.
     error_rate_ : float
-        Share of the instances the net gets wrong.
+        Fraction of the instances that the network classifies wrongly.
     information_ : ndarray of shape (n_concepts,)
-        Bits: I(A;B), all that the predictions say of each concept, and so the most there is to
-        relay.
+        I(A;B) in bits, the information about each concept in the predictions. No more can be
+        relayed.
     in_sample_ : bool
-        True if the net was trained in this fit, and so on the very data analyzed. Of a frozen net
-        it cannot be known; it counts as False.
+        Whether the network was trained in this fit, on the same data that are analyzed. It is False
+        for a frozen network, of which this cannot be known.
     estimator_ : classifier
         The fitted classifier.
     discretizer_ : StateDiscretizer
-        The thresholds of its states.
+        Discretizer with the thresholds of the states.
     classes_ : ndarray of shape (n_classes,)
-        Labels.
+        Class labels.
     n_features_in_ : int
-        Number of channels of a three-dimensional panel, or of time steps of a two-dimensional
-        one.
+        Number of channels of a three-dimensional panel, or number of time steps of a
+        two-dimensional one.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, if X was a DataFrame with one row per instance.
 
     See Also
     --------
-    KnockoutTransformer : What the nodes are needed for.
-    relay_map : The same on arrays.
+    KnockoutTransformer : Shows what the nodes are needed for.
+    relay_map : Estimates the map from arrays.
 
     Notes
     -----
-    The values are estimates from counts. They say through which nodes the information could pass;
-    a knockout says whether it does. Where the net makes no errors no statistic can tell a node that
-    is heard from one that knows the same and is not: ``error_rate_`` is then 0.
+    The values are estimates from counts. They show which nodes the information could pass through;
+    a knockout shows whether the network needs them. Where the network makes no errors
+    (``error_rate_`` is 0), no statistic of true and predicted classes can distinguish a node that
+    drives the output from one that only knows the concept.
 
     References
     ----------
@@ -192,14 +187,14 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
 
     @fill_docs
     def fit(self, X, y, **fit_params):
-        """Train the classifier, unless it is frozen, and map its relays.
+        """Train the classifier, unless it is frozen, and estimate its relay map.
 
         Parameters
         ----------
         %(X)s Series
         %(y)s
         **fit_params : dict
-            For `fit` of the classifier; with scikit-learn's metadata routing, what it requests.
+            Passed to `fit` of the classifier; with scikit-learn's metadata routing, as requested.
 
         Returns
         -------
@@ -208,7 +203,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         Warns
         -----
         CoverageWarning
-            If part of the map rests on fewer than four instances per occupied cell.
+            If a part of the map rests on fewer than four instances per occupied cell.
         """
         check_recurrent(self.estimator)
         auto = isinstance(self.n_relays, str) and self.n_relays == "auto"
@@ -258,20 +253,20 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         return self
 
     def __repr__(self, **options):
-        """Return the parameters and, once fitted, what to beware of in the map."""
-        beware = []
+        """Return the parameters and, after fit, the limits of the map."""
+        limits = []
         if hasattr(self, "reliable_"):
             if poor := unreliable_share(self.coverage_):
                 few = f"fewer than {MIN_COVERAGE} instances per cell"
-                beware.append(f"{poor:.0%} of relay_map_ has {few}")
+                limits.append(f"{poor:.0%} of relay_map_ has {few}")
             if self.error_rate_ == 0:
-                beware.append("no errors on these data: decoys cannot be told from relays")
+                limits.append("no errors on these data: decoys cannot be told from relays")
             if self.in_sample_:
-                beware.append("analyzed on the data the net was trained on")
-        return "\n".join([super().__repr__(**options), *(f"# {text}" for text in beware)])
+                limits.append("analyzed on the data that the network was trained on")
+        return "\n".join([super().__repr__(**options), *(f"# {text}" for text in limits)])
 
     def _keep(self, result):
-        """Keep the map and what was asked for with it; forget what an earlier fit had."""
+        """Store the map and its tests, and remove those of an earlier fit."""
         self.reliable_ = result.coverage >= MIN_COVERAGE
         for name in ("relay_map", "coverage", "n_instances"):
             setattr(self, f"{name}_", result[name])
@@ -291,22 +286,22 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_instances, n_relays)
-            State after the last time step of each series (for backward nodes of a
-            bidirectional layer after the first, where they end), columns by node number.
+            State after the last time step of each series, or after the first for backward nodes of
+            a bidirectional layer, where they end. Columns are ordered by node number.
         """
         check_is_fitted(self)
         where = {"layer": self.layer_, "state": self.state_}
         return self.estimator_.unroll(X, **where, trajectories=False).final[:, self.support_]
 
     def relays(self, concept=None, timepoint=None):
-        """Return the strongest nodes, for all or for one concept, at all or at one time step.
+        """Return the strongest nodes, overall or for one concept or time step.
 
         Parameters
         ----------
         concept : int, optional
-            Column of ``concepts_``.
+            Column of ``concepts_``; by default the mean over concepts is used.
         timepoint : int, optional
-            One of ``timepoints_``.
+            One of ``timepoints_``; by default the mean over time steps is used.
 
         Returns
         -------
@@ -316,7 +311,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If there is no such concept, or the time step was not analyzed or has no instance.
+            If there is no such concept, or if the time step was not analyzed or has no instance.
         """
         check_is_fitted(self)
         values, weights = self.relay_map_, self.n_instances_
@@ -326,27 +321,27 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         if timepoint is not None:
             if timepoint not in self.timepoints_:
                 raise ValueError(
-                    f"timepoint={timepoint!r} was not analyzed; those are "
+                    f"timepoint={timepoint!r} was not analyzed; expected one of "
                     f"{self.timepoints_.tolist()}."
                 )
             there = self.timepoints_ == timepoint
             values, weights = values[:, there], weights[there]
             if not weights.any():
-                raise ValueError(f"timepoint={timepoint!r}: no instance has this time step.")
+                raise ValueError(f"timepoint={timepoint!r}; no instance has this time step.")
         return strongest_nodes(mean_score(values, weights), self.n_relays_)
 
     def get_support(self, indices=False):
-        """Return the chosen nodes, as scikit-learn's feature selectors do.
+        """Return the chosen nodes, like the feature selectors of scikit-learn.
 
         Parameters
         ----------
         indices : bool, default=False
-            Node numbers instead of a mask.
+            Whether to return node numbers instead of a mask.
 
         Returns
         -------
         ndarray
-            Of shape (n_nodes,), bool; with `indices` of shape (n_relays,), int.
+            Mask of shape (n_nodes,), or node numbers of shape (n_relays,).
         """
         check_is_fitted(self)
         return np.flatnonzero(self.support_) if indices else self.support_
@@ -357,18 +352,18 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         input_features : array-like of str, optional
-            Must fit what was seen in `fit`, and changes nothing.
+            Names of the input columns; they must be those seen in `fit`, and are not used.
 
         Returns
         -------
         ndarray of str
-            "node7" and so on.
+            Names such as "node7".
         """
         nodes = self.get_support(indices=True)
         return self._names([f"node{node}" for node in nodes], input_features)
 
     def __sklearn_tags__(self):
-        """Take the tags of input from the classifier."""
+        """Return the tags, with those of the input taken from the classifier."""
         tags = super().__sklearn_tags__()
         tags.input_tags = get_tags(self.estimator).input_tags
         tags.target_tags.required = True
@@ -377,7 +372,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
 
 
 def _align_ends(hidden, lengths):
-    """Shift every trajectory so that its last state stands at the last time step."""
+    """Shift every trajectory so that its last state is at the last time step."""
     n_timepoints = hidden.shape[1]
     source = np.arange(n_timepoints) - (n_timepoints - lengths)[:, None]
     shifted = np.take_along_axis(hidden, np.maximum(source, 0)[:, :, None], axis=1)

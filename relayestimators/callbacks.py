@@ -1,8 +1,4 @@
-"""RelayHistory: the relay map while a net is trained, as a callback of skorch.
-
-Floor 4: skorch, torch, scikit-learn, and the floors below. What a relay map is, the analyzer
-decides; here is when it is made, on what, and that training does not notice.
-"""
+"""RelayHistory, a skorch callback that records relay maps during training."""
 
 import copy
 import warnings
@@ -28,12 +24,12 @@ __all__ = ["RelayHistory"]
 
 
 def _over_checkpoints(name):
-    """Make an attribute that is one of the values of every checkpoint, stacked."""
+    """Return a property that stacks one value of every checkpoint."""
 
     def fget(self):
         if not self._checkpoints_:
             raise AttributeError(
-                f"{type(self).__name__!r} has no {name!r}: there was no training yet."
+                f"{type(self).__name__!r} has no {name!r}, because there was no training yet."
             )
         return np.stack([checkpoint[name] for checkpoint in self._checkpoints_])
 
@@ -42,40 +38,37 @@ def _over_checkpoints(name):
 
 @fill_docs
 class RelayHistory(Callback):
-    """Find the relays of a net again and again while it is trained.
+    """Record the relay map of a network at checkpoints of its training.
 
-    A callback for :class:`RNNClassifier`, :class:`GRUClassifier`, :class:`LSTMClassifier` and
-    :class:`RecurrentClassifier`. What :class:`RelayAnalyzer` finds is kept from before the first
-    epoch, after every so many epochs, and after the last. Training is the same with and without it,
-    bit for bit.
+    This is a callback for :class:`RNNClassifier`, :class:`GRUClassifier`, :class:`LSTMClassifier`
+    and :class:`RecurrentClassifier`. It stores the results of :class:`RelayAnalyzer` before the
+    first epoch, after every `every` epochs, and after the last epoch. Training is the same with and
+    without it, bit for bit.
 
     Parameters
     ----------
     X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel, optional
-        Data to find relays on, as `fit` of the net takes them; best held out. By default the
-        validation part that `train_split` makes, and if there is none, the training data.
+        Data to find relays on, preferably held out, in any format that the classifier accepts. By
+        default it is the validation part of `train_split`, or else the training data.
     y : array-like of shape (n_instances,), optional
-        Their labels, as in `fit` of the net. Given if and only if X is.
+        Labels of `X`. Required if and only if `X` is given.
     every : int, default=1
-        Epochs between one relay map and the next. They are counted as in the history of the net:
-        maps are made after epochs `every`, 2 `every`, ...
+        Number of epochs between relay maps, counted as in the history of the network: maps are made
+        after epochs `every`, 2 `every`, ...
     name : str, default="relay"
-        Begins the names of the columns in the history of the net. Two of these callbacks in a net
-        need two.
+        Prefix of the columns in the history of the network. Several of these callbacks in one
+        network need different names.
     %(concepts)s
-    method : str, default="throughput"
-        How nodes are credited.
-    n_states : int, default=2
-        States per node.
-    strategy : {"quantile", "kmeans", "sign"}, default="quantile"
-        How activations are cut into states, anew at every checkpoint.
+    %(method)s
+    %(n_states)s
+    %(strategy)s
     %(timepoints)s
     %(align)s
     %(layer)s
     %(state)s
     random_state : int, RandomState instance or None, default=0
-        Draws contexts, at every checkpoint from the same state of the generator, so that maps
-        differ by the net alone. None is numpy's generator, which is left as it was.
+        Controls the randomness of the contexts, which are the same at every checkpoint, so that
+        only the network differs. None uses numpy's global generator, which is not changed.
     %(n_jobs)s
 
     Attributes
@@ -83,56 +76,55 @@ class RelayHistory(Callback):
     maps_ : ndarray of shape (n_checkpoints, n_concepts, n_timepoints, n_nodes)
         Relay information in bits.
     coverage_ : ndarray of shape (n_checkpoints, n_concepts, n_timepoints, n_nodes)
-        Instances per occupied cell behind each value; below 4 it says little.
+        Number of instances per occupied cell behind each value; values below 4 are unreliable.
     epochs_ : ndarray of shape (n_checkpoints,), int
-        Epochs the net had been trained for; 0 is before the first.
+        Number of training epochs before each checkpoint; 0 is before the first epoch.
     accuracy_ : ndarray of shape (n_checkpoints,)
-        Share of the instances the net gets right.
+        Fraction of the instances that the network classifies correctly.
     information_ : ndarray of shape (n_checkpoints, n_concepts)
-        I(A;B) of the true and the predicted value of every concept, in bits: what there is to
-        relay. Plug-in estimate.
+        I(A;B) of the true and the predicted value of every concept in bits, which is the most that
+        can be relayed; plug-in estimate.
     concepts_ : ndarray of shape (n_classes, n_concepts)
-        The concept table.
+        Value of every concept for every class.
     timepoints_ : ndarray of shape (n_timepoints,), int
-        The time steps of the maps.
+        Time steps of the maps.
     n_instances_ : ndarray of shape (n_timepoints,), int
-        Instances that have each of them.
+        Number of instances that have each time step.
     in_sample_ : bool
-        True if relays are found on the training data. Of an X that is given it cannot be known; it
-        counts as False.
+        Whether relays are found on the training data. It is False if `X` is given, since this
+        cannot be known.
 
     Warns
     -----
     CoverageWarning
-        Once, at the first checkpoint whose map rests in part on fewer than four instances per
+        Once, at the first checkpoint where a part of the map rests on fewer than four instances per
         occupied cell.
     UserWarning
-        Once, if no map can be made at a later checkpoint, as of a net whose training diverged. The
-        checkpoint is NaN, and training goes on. What is wrong at the first checkpoint is an error.
+        Once, if no map can be made at a later checkpoint, for instance because training diverged.
+        The checkpoint is NaN, and training continues. At the first checkpoint this is an error.
 
     See Also
     --------
-    RelayAnalyzer : The same of a trained net.
-    RelayHistoryDisplay : Draws it.
-    localization : Of ``maps_``: how few nodes relay, by checkpoint, concept and time step.
-    relay_similarity : Of ``maps_`` with the checkpoints in the place of time steps: how relays move
-        while the net is trained.
+    RelayAnalyzer : Analyzes a trained network.
+    relayestimators.displays.RelayHistoryDisplay : Draws the recorded maps.
+    relayestimators.dynamics.localization : Localization of ``maps_``.
+    relayestimators.dynamics.relay_similarity : Similarity of maps between checkpoints.
 
     Notes
     -----
-    The history of the net gets two columns that other callbacks may print or monitor:
+    The history of the network has two more columns that other callbacks may print or monitor:
     "relay_strength" and "relay_localization". They hold what :func:`relay_strength_scorer` and
-    :func:`localization_scorer` return for the net at that epoch, and None at epochs between
+    :func:`localization_scorer` return for the network at that epoch, and None at epochs between
     checkpoints.
 
-    ``partial_fit`` and ``warm_start`` go on with what there is, a net trained from the beginning
-    begins anew. Checkpoints beyond the history of the net, as after ``load_params`` of an earlier
-    epoch, are forgotten when training goes on; so are all if the net or the time steps have another
-    number.
+    ``partial_fit`` and ``warm_start`` add to the recorded maps; training from new weights starts a
+    new record. When training continues, checkpoints beyond the history of the network are removed,
+    as after ``load_params`` of an earlier epoch. All are removed if the number of nodes or of time
+    steps has changed.
 
-    Callbacks are called in the order they are listed. List this one before those that stop the
-    training or put back earlier weights, such as ``EarlyStopping``; else the last checkpoint is of
-    the weights put back.
+    Callbacks are called in the order in which they are listed. List this one before those that
+    stop the training or restore earlier weights, such as ``EarlyStopping``. Otherwise the last
+    checkpoint is that of the restored weights.
 
     Examples
     --------
@@ -154,8 +146,7 @@ class RelayHistory(Callback):
     [None, None, None, None]
     """
 
-    # Not set in the constructor, which only stores; skorch takes names with _ at the end for no
-    # parameters.
+    # Class attributes, because the constructor only stores its arguments.
     _checkpoints_ = ()
     _told_ = frozenset()
 
@@ -199,14 +190,14 @@ class RelayHistory(Callback):
     information_ = _over_checkpoints("information_")
 
     def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
-        """Before the first epoch, find the relays of the net as it begins.
+        """Record the relay map before the first epoch.
 
         Parameters
         ----------
         net : RecurrentClassifier
-            The net in training.
+            The network in training.
         dataset_train, dataset_valid : Dataset
-            What it is trained and validated on.
+            Training and validation data.
         **kwargs : dict
             Ignored.
         """
@@ -223,12 +214,12 @@ class RelayHistory(Callback):
             self._look(net, done)
 
     def on_epoch_end(self, net, **kwargs):
-        """After every so many epochs, find the relays of the net as it is.
+        """Record the relay map after every `every` epochs.
 
         Parameters
         ----------
         net : RecurrentClassifier
-            The net in training.
+            The network in training.
         **kwargs : dict
             Ignored.
         """
@@ -236,12 +227,12 @@ class RelayHistory(Callback):
         self._record(net, found)
 
     def on_train_end(self, net, **kwargs):
-        """Find the relays of the trained net, unless that was just done.
+        """Record the relay map of the trained network, unless it was just recorded.
 
         Parameters
         ----------
         net : RecurrentClassifier
-            The net in training.
+            The network in training.
         **kwargs : dict
             Ignored.
         """
@@ -253,7 +244,7 @@ class RelayHistory(Callback):
         vars(self).pop("_datasets_", None)
 
     def __getstate__(self):
-        """Return what is pickled and copied: not the data that skorch has."""
+        """Return the state for pickling and copying, without the data of skorch."""
         state = vars(self).copy()
         state.pop("_datasets_", None)
         return state
@@ -265,12 +256,12 @@ class RelayHistory(Callback):
         if (self.X is None) != (self.y is None):
             given, missing = ("y", "X") if self.X is None else ("X", "y")
             raise ValueError(
-                f"RelayHistory got {given} without {missing}; expected both, or neither for the "
-                "data of the training."
+                f"RelayHistory received {given} without {missing}; expected both, or neither to "
+                "use the data of the training."
             )
 
     def _look(self, net, epoch):
-        """Add a checkpoint, and return it."""
+        """Add a checkpoint and return it."""
         check_recurrent(net)
         with _unnoticed(net):
             try:
@@ -289,7 +280,7 @@ class RelayHistory(Callback):
         return found
 
     def _found(self, net):
-        """Return what there is to keep of the net as it is."""
+        """Return the values of a checkpoint."""
         X, y = self._data(net)
         analyzer = RelayAnalyzer(
             FrozenEstimator(net),
@@ -320,13 +311,13 @@ class RelayHistory(Callback):
         )
 
     def _once(self, what, warn, *args):
-        """Warn, unless it was told before in this training."""
+        """Warn, unless this warning was given before in this training."""
         if what not in self._told_:
             self._told_ |= {what}
             warn(*args)
 
     def _data(self, net):
-        """Return a panel and the codes of its labels, as skorch has them in training."""
+        """Return a panel and the codes of its labels."""
         if self.X is not None:
             y = net._check_y(self.y)
             if net._labels is not None:
@@ -341,14 +332,14 @@ class RelayHistory(Callback):
         return net.checked_panel(X), to_numpy(y)
 
     def _record(self, net, found):
-        """Write one checkpoint, or that there is none, into the history of the net."""
+        """Write a checkpoint, or None, into the history of the network."""
         for column, score in (("strength", mean_strength), ("localization", mean_localization)):
             net.history.record(f"{self.name}_{column}", found and score(found.maps_))
 
 
 @contextmanager
 def _unnoticed(net):
-    """Within: look at a net; after: its parts in the modes, and generators as they were."""
+    """Analyze a network, and restore the modes of its parts and the random generators."""
     parts = [
         part
         for value in vars(net).values()

@@ -1,8 +1,4 @@
-"""KnockoutTransformer: a recurrent classifier with nodes held fixed inside the recurrence.
-
-Floor 3: scikit-learn and the floors below. The classifier is
-known only by its protocol: ``fit``, ``classes_`` and ``unroll``.
-"""
+"""KnockoutTransformer, a recurrent classifier with nodes clamped inside the recurrence."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -23,68 +19,68 @@ _OUTPUTS = ("hidden", "logits", "proba")
 
 @fill_docs
 class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
-    """A recurrent classifier with hidden nodes knocked out, as a transformer and a classifier.
+    """Recurrent classifier with hidden nodes knocked out (ablated); transformer and classifier.
 
-    The nodes are held at a value inside the recurrence, after every time step of a window, so
-    that everything that follows sees the value. The trained net itself is not changed.
+    The nodes are clamped to a value inside the recurrence after every time step of a window, so
+    that all later computations use the value. The trained network itself is not changed.
 
     Parameters
     ----------
-    estimator : classifier
-        :class:`RNNClassifier`, :class:`GRUClassifier`, :class:`LSTMClassifier`, or any other with
-        ``unroll``. It is cloned and trained; ``FrozenEstimator(fitted)`` is used as it is.
+    %(meta_estimator)s
     nodes : None, int or array-like of int, default=None
-        Nodes to knock out together; None is none of them, the intact net.
+        Nodes that are knocked out together. None is the empty set, the intact network.
     value : {"mean", "zero", "resample", "noise"}, float or array-like, default="mean"
-        What they are held at. "mean": their mean over the instances of `fit`, at every time
-        step, in the intact net; it takes away what a node says about an instance and leaves
-        the rest of the net where it was used to be. "resample": for every instance, what they do
-        in an instance drawn from those of `fit`; it also leaves the node as variable as it was.
-        "noise": Gaussian with the mean and the standard deviation they have at every time step.
-        "zero", or a number. An array: one value per node, shape (n_chosen,), or per time step and
-        node, shape (n_timepoints, n_chosen), in the order of `nodes`.
+        Value that the nodes are clamped to. "mean" (mean ablation): their mean over the instances
+        of `fit` at every time step, in the intact network; it removes what a node says about an
+        instance, and keeps the other nodes in their usual range. "resample" (resample ablation):
+        for every instance, their trajectory in an instance drawn from those of `fit`; it also keeps
+        the variance of the nodes. "noise": Gaussian noise with their mean and standard deviation at
+        every time step. "zero" (zero ablation): 0. A float is used for all nodes. An array has one
+        value per node, shape (n_chosen,), or per time step and node, shape (n_timepoints,
+        n_chosen), in the order of `nodes`.
     %(start)s
     %(stop)s
     %(layer)s
     %(state)s
     output : {"hidden", "logits", "proba"}, default="hidden"
-        What `transform` returns.
+        Output of `transform`.
     random_state : int, RandomState instance or None, default=None
-        Draws for "resample" and "noise". Calls for as many instances draw the same.
+        Controls the randomness of "resample" and "noise". Calls with the same number of instances
+        draw the same values. Pass an int for reproducible results.
 
     Attributes
     ----------
     estimator_ : classifier
         The fitted, intact classifier.
     nodes_ : ndarray of shape (n_chosen,), int
-        The nodes.
+        Knocked-out nodes.
     values_ : ndarray
-        What they are held at: shape (n_chosen,) or (n_timepoints, n_chosen). For "resample" the
-        trajectories drawn from, (n_instances, n_timepoints, n_chosen); for "noise" mean and
-        standard deviation, (2, n_timepoints, n_chosen).
+        Values that the nodes are clamped to, of shape (n_chosen,) or (n_timepoints, n_chosen). For
+        "resample", the trajectories that are drawn from, of shape (n_instances, n_timepoints,
+        n_chosen). For "noise", mean and standard deviation, of shape (2, n_timepoints, n_chosen).
     value_ : str, float or array-like
-        `value` as it was in `fit`.
+        The parameter `value` in `fit`.
     window_ : tuple
-        When: first time step, and one after the last or None.
+        First time step of the window, and one after the last or None.
     n_nodes_ : int
         Number of nodes of the layer.
     classes_ : ndarray of shape (n_classes,)
-        Labels.
+        Class labels.
     n_features_in_ : int
-        Number of channels of a three-dimensional panel, or of time steps of a two-dimensional
-        one.
+        Number of channels of a three-dimensional panel, or number of time steps of a
+        two-dimensional one.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, if X was a DataFrame with one row per instance.
 
     See Also
     --------
-    RelayAnalyzer : Which nodes are worth knocking out.
-    knockout_specificity : A table of such losses per concept.
+    RelayAnalyzer : Finds nodes to knock out.
+    relayestimators.inspection.knockout_specificity : Measures losses per concept.
 
     Notes
     -----
-    The initial state is never held. Editing the output sequence of a recurrent layer instead
-    would leave the nodes alive in the recurrence.
+    The initial state is never clamped. Editing the output sequence of a recurrent layer is not a
+    knockout, because the nodes would still be active inside the recurrence.
 
     References
     ----------
@@ -131,15 +127,15 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
 
     @fill_docs
     def fit(self, X, y=None, **fit_params):
-        """Train the classifier, unless it is frozen, and fix what the nodes are held at.
+        """Train the classifier, unless it is frozen, and learn the values of the nodes.
 
         Parameters
         ----------
         %(X)s Series
         y : array-like of shape (n_instances,), optional
-            Labels. A frozen net needs none.
+            True labels. A frozen network does not need them.
         **fit_params : dict
-            For `fit` of the classifier; with scikit-learn's metadata routing, what it requests.
+            Passed to `fit` of the classifier; with scikit-learn's metadata routing, as requested.
 
         Returns
         -------
@@ -162,7 +158,7 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
 
     @fill_docs
     def transform(self, X):
-        """Run the net with the nodes knocked out.
+        """Run the network with the nodes knocked out.
 
         Parameters
         ----------
@@ -171,9 +167,9 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_instances, n_nodes) or (n_instances, n_classes)
-            "hidden": the states of the layer after the last time step of each series (for
-            backward nodes of a bidirectional layer after the first, where they end). "logits"
-            or "proba": what the ablated net says of the classes.
+            "hidden": states of the layer after the last time step of each series, or after the
+            first for backward nodes of a bidirectional layer, where they end. "logits" or "proba":
+            output of the network with the nodes knocked out.
         """
         return self._run(X, trajectories=False)["final" if self.output == "hidden" else self.output]
 
@@ -194,7 +190,7 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
 
     @fill_docs
     def predict_proba(self, X):
-        """Return the probability of every class according to the ablated net.
+        """Return the class probabilities with the nodes knocked out.
 
         Parameters
         ----------
@@ -208,7 +204,7 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
 
     @fill_docs
     def predict(self, X):
-        """Return the labels the ablated net predicts.
+        """Return the labels that are predicted with the nodes knocked out.
 
         Parameters
         ----------
@@ -223,7 +219,7 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
 
     @fill_docs
     def score(self, X, y, sample_weight=None):
-        """Return the accuracy of the ablated net.
+        """Return the accuracy with the nodes knocked out.
 
         Parameters
         ----------
@@ -244,12 +240,12 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         input_features : array-like of str, optional
-            Must fit what was seen in `fit`, and changes nothing.
+            Names of the input columns; they must be those seen in `fit`, and are not used.
 
         Returns
         -------
         ndarray of str
-            "node7", or "logits_setosa", and so on.
+            Names such as "node7" or "logits_setosa".
         """
         check_is_fitted(self)
         if self.output == "hidden":
@@ -265,7 +261,7 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         return self.estimator_.unroll(X, clamp=clamp, **where, trajectories=trajectories)
 
     def __sklearn_tags__(self):
-        """Take the tags of input and of classification from the classifier."""
+        """Return the tags, with those of input and classification taken from the classifier."""
         tags = super().__sklearn_tags__()
         inner = get_tags(self.estimator)
         tags.estimator_type = inner.estimator_type

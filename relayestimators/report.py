@@ -1,9 +1,7 @@
-"""A study as a table to read, as files to go on with, and as figures.
-
-Floor 7: the floors below; matplotlib through the displays.
-"""
+"""The results of a study as a table, as machine-readable files, and as figures."""
 
 import csv
+import io
 import json
 import platform
 from importlib.metadata import version
@@ -11,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ._files import jsonable
+from ._files import jsonable, write_text
 from .displays import KnockoutDisplay, RelayMapDisplay
 
 __all__ = ["study_table", "write_study"]
@@ -27,7 +25,7 @@ def study_table(results, *, dataset="data"):
     results : dict of str to Bunch
         From :func:`relay_study`.
     dataset : str
-        Its name, for the title.
+        Name of the data set, for the title.
 
     Returns
     -------
@@ -40,20 +38,20 @@ def study_table(results, *, dataset="data"):
         "",
         *_aligned([_HEADER, *rows]),
         "",
-        "I(A;B)    bits the prediction holds about the class, in the half of the test data that",
-        "          was not used to find relays",
-        "relays    bits lost when the relays of the class at step t are held at their mean from t",
-        "          on; mean over all t that at least half of the series have",
-        "random    the same for random sets of as many nodes: median, and 10 to 90 % of sets",
-        "beats     share of the random sets that cost less than the relays",
-        "accuracy  lost with the relays, and (median) with the random sets",
-        "coverage  fewest instances per cell behind the relay map at these t; below 4: unreliable",
+        "I(A;B)    bits of information about the class in the predictions, measured on the half of",
+        "          the test data that was not used to find relays",
+        "relays    bits lost when the relays of the class at time step t are clamped to their mean",
+        "          from t on; mean over all t that at least half of the series have",
+        "random    the same for random sets of as many nodes: median, and 10 to 90 % of the sets",
+        "beats     fraction of the random sets that lose less than the relays",
+        "accuracy  accuracy lost without the relays, and (median) without the random sets",
+        "coverage  fewest instances per cell behind the relay map at these t; unreliable below 4",
     ]
     if len(analyzers[0].classes_) == 2:
         lines += [
             "",
-            "There are two classes, so 'one class against the rest' divides the instances the same",
-            "way for both: their relays, and what is lost, are the same by definition.",
+            "With two classes, 'one class against the rest' is the same partition of the instances",
+            "for both, so their relays and losses are the same by definition.",
         ]
     return "\n".join(lines)
 
@@ -113,15 +111,15 @@ def write_study(results, folder, *, settings):
     results : dict of str to Bunch
         From :func:`relay_study`.
     folder : path
-        Made if it is not there.
+        Folder for the files; it is created if it does not exist.
     settings : dict
-        What the study was run with; goes into the JSON file.
+        Settings of the study, which are stored in the JSON file.
 
     Returns
     -------
     list of Path
-        The files: table.txt, results.json, relay_map.csv, knockouts.csv, relay_maps.png,
-        knockouts.png.
+        Files that were written: table.txt, results.json, relay_map.csv, knockouts.csv,
+        relay_maps.png, knockouts.png.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -137,13 +135,13 @@ def write_study(results, folder, *, settings):
         )
     }
     table = study_table(results, dataset=settings.get("dataset", "data"))
-    paths["table.txt"].write_text(table + "\n")
+    write_text(paths["table.txt"], table + "\n")
     document = {
         "settings": settings,
         "versions": {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES},
         "results": {name: _as_json(result) for name, result in results.items()},
     }
-    paths["results.json"].write_text(json.dumps(jsonable(document), indent=1) + "\n")
+    write_text(paths["results.json"], json.dumps(jsonable(document), indent=1) + "\n")
     _write_csv(paths["relay_map.csv"], _MAP_COLUMNS, _map_rows(results))
     _write_csv(paths["knockouts.csv"], _KNOCKOUT_COLUMNS, _knockout_rows(results))
     _draw_maps(results, paths["relay_maps.png"])
@@ -195,15 +193,16 @@ def _knockout_rows(results):
 
 
 def _write_csv(path, columns, rows):
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(rows)
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_text(path, table.getvalue())
 
 
 def _grid(results, width, height):
     """Return a figure and axes, one row per net and one column per class."""
-    from matplotlib.figure import Figure  # no window is wanted, so no pyplot
+    from matplotlib.figure import Figure  # without pyplot, so that no window is opened
 
     n_classes = len(next(iter(results.values())).analyzer.classes_)
     figure = Figure(figsize=(width * n_classes, height * len(results)), layout="constrained")

@@ -131,7 +131,7 @@ class _RelayClassifier(BaseClassifier):
         if not hasattr(self, "net_"):
             raise ValueError(
                 f"This {type(self).__name__} has no network to find relays in, because y had only "
-                "one class in fit, or several columns. For several columns, use one of classifiers_."
+                "one class in fit, or several columns. Use one of classifiers_ for several."
             )
         options = {"random_state": self.random_state, **options}
         analyzer = RelayAnalyzer(FrozenEstimator(self.net_), **options)

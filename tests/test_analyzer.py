@@ -93,7 +93,7 @@ def test_timepoints(fitted):
     chosen = RelayAnalyzer(FrozenEstimator(fitted), random_state=0, timepoints=[-1, 2]).fit(X, y)
     assert chosen.timepoints_.tolist() == [9, 2]
     np.testing.assert_array_equal(chosen.relay_map_, everything.relay_map_[:, [9, 2]])
-    with pytest.raises(ValueError, match=r"timepoint=3 was not analyzed; those are \[9, 2\]"):
+    with pytest.raises(ValueError, match=r"timepoint=3 was not analyzed; expected one of \[9, 2\]"):
         chosen.relays(timepoint=3)
     with pytest.raises(ValueError, match="concept=3; expected an integer from 0 to 2"):
         chosen.relays(concept=3)
@@ -104,7 +104,7 @@ def test_steps_nobody_has_have_no_relays_and_few_instances_count_little(fitted):
     X = cut_short(X, np.where(np.arange(60) < 2, 9, 8))
     with pytest.warns(CoverageWarning):
         analyzer = RelayAnalyzer(FrozenEstimator(fitted), random_state=0).fit(X, y)
-    with pytest.raises(ValueError, match="timepoint=9: no instance has this time step"):
+    with pytest.raises(ValueError, match="timepoint=9; no instance has this time step"):
         analyzer.relays(timepoint=9)
     weights = analyzer.n_instances_ / analyzer.n_instances_.sum()
     expected = (np.nan_to_num(analyzer.relay_map_).mean(axis=0) * weights[:, None]).sum(axis=0)
@@ -205,7 +205,7 @@ def test_repr_says_what_to_beware_of(fitted):
     erring = np.where(np.arange(60) < 6, "low", y)
     assert "#" not in repr(analyzer.fit(X, erring))
     trained = RelayAnalyzer(clone(fitted), random_state=0).fit(X, y)
-    assert "# analyzed on the data the net was trained on" in repr(trained)
+    assert "# analyzed on the data that the network was trained on" in repr(trained)
 
 
 def test_random_state_decides_whatever_the_workers(fitted):

@@ -181,7 +181,7 @@ def test_drift_refuses_what_it_cannot_draw():
         DriftDisplay.from_summary(apart)
     with pytest.raises(ValueError, match="concept=2; expected an integer from 0 to 1"):
         DriftDisplay.from_summary(apart, concept=2)
-    with pytest.raises(ValueError, match="concept=0, but summary has the mean over concepts"):
+    with pytest.raises(ValueError, match="concept=0, but summary is a mean"):
         DriftDisplay.from_summary(mean, concept=0)
     with pytest.raises(ValueError, match="what='lifetime'; expected one of 'similarity'"):
         DriftDisplay.from_summary(mean, what="lifetime")
@@ -263,7 +263,7 @@ def test_state_space_without_labels_and_with_many():
     y = np.arange(24) % 12
     many = StateSpaceDisplay.from_result(trajectory_pca(hidden, y), y)
     assert len({tuple(line.get_color()) for line in many.lines_}) == 12
-    with pytest.raises(ValueError, match="n_components=3, but result has 2"):
+    with pytest.raises(ValueError, match="n_components=3; expected at most 2"):
         StateSpaceDisplay.from_result(trajectory_pca(hidden, n_components=2), n_components=3)
     with pytest.raises(ValueError, match="stop=9; expected an integer from 1 to 5"):
         StateSpaceDisplay.from_result(trajectory_pca(hidden), stop=9)
@@ -314,5 +314,5 @@ def test_history_of_a_training_that_failed_at_a_checkpoint():
         RelayHistoryDisplay.from_maps([1, 2], maps)
     with pytest.raises(ValueError, match="concept=1; expected an integer from 0 to 0"):
         RelayHistoryDisplay.from_maps([1, 2, 3], maps, concept=1)
-    with pytest.raises(ValueError, match="axes holds 1 Axes; expected two"):
+    with pytest.raises(ValueError, match="axes holds 1 Axes; expected 2"):
         display.plot([display.axes_[0]])

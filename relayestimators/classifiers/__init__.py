@@ -1,15 +1,14 @@
-"""Recurrent classifiers: skorch's NeuralNetClassifier that takes sktime panels.
+"""Recurrent classifiers: skorch's NeuralNetClassifier for sktime panels.
 
-Floor 2: skorch, torch, scikit-learn, and the floors below. What skorch does is left to skorch;
-added are label coding, panel validation, `random_state`, module arguments that follow from the
-data, and access to the states inside.
+Beyond skorch, they encode labels, check panels, have a `random_state`, infer module arguments from
+the data, and give access to the hidden states.
 """
 
 from ._cells import GRUClassifier, LSTMClassifier, RNNClassifier
 from ._loader import BatchLoader
 from ._recurrent import RecurrentClassifier
 
-#: The classifiers by their cell.
+#: Classifiers by the kind of their cell.
 CELLS = {"RNN": RNNClassifier, "GRU": GRUClassifier, "LSTM": LSTMClassifier}
 
 __all__ = [

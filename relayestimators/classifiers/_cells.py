@@ -1,4 +1,4 @@
-"""RNNClassifier, GRUClassifier, LSTMClassifier: a module and defaults that train."""
+"""RNNClassifier, GRUClassifier and LSTMClassifier: classifiers with a module and defaults."""
 
 import torch
 from skorch.callbacks import GradientNormClipping
@@ -9,7 +9,7 @@ from ._recurrent import RecurrentClassifier
 
 
 class _CellClassifier(RecurrentClassifier):
-    """Defaults that train a one-layer network on small sets."""
+    """Base class with defaults that train a one-layer network on small data sets."""
 
     def __init__(
         self,
@@ -46,64 +46,67 @@ class _CellClassifier(RecurrentClassifier):
 
     @property
     def _default_callbacks(self):
-        # recurrent gradients explode now and then
+        # gradients of recurrent networks may explode
         clipping = ("gradient_clipping", GradientNormClipping(gradient_clip_value=1.0))
         return [clipping, *super()._default_callbacks]
 
 
 _CELL_DOC = """{summary}
 
-    A :class:`RecurrentClassifier`, and so a skorch NeuralNetClassifier, with a module and
-    defaults that train on small sets of time series.
+    It is a :class:`RecurrentClassifier`, and thus a skorch NeuralNetClassifier, with a module and
+    defaults that train on small sets of time series. Set the number of hidden nodes with
+    ``module__hidden_size``.
 
     Parameters
     ----------
     module : torch module class, default=RecurrentNetwork
-        Its arguments are set as ``module__hidden_size`` (32), ``module__num_layers`` (1),
-        ``module__bidirectional`` (False), ``module__dropout`` (0.0){nonlinearity}.
-        A class of your own is given ``cell`` only if its constructor takes it.
+        Network. Its arguments are parameters with the prefix ``module__``, with these defaults:
+        ``module__hidden_size=32``, ``module__num_layers=1``, ``module__bidirectional=False``,
+        ``module__dropout=0.0``{nonlinearity}.
+        A class of your own receives ``cell`` only if its constructor accepts it.
     criterion : torch criterion class, default=torch.nn.CrossEntropyLoss
-        Loss of the logits.
+        Loss function of the logits.
     optimizer : torch optimizer class, default=torch.optim.Adam
-        Its arguments are set as ``optimizer__weight_decay`` and so on.
+        Optimizer. Its arguments are parameters such as ``optimizer__weight_decay``.
     lr : float, default=0.01
         Learning rate.
     max_epochs : int, default=100
-        Epochs per call of fit.
+        Number of training epochs.
     batch_size : int, default=16
-        Instances per step of the optimizer.
+        Number of instances per step of the optimizer.
     iterator_train__shuffle : bool, default=True
-        New order of instances in every epoch.
+        Whether to shuffle the instances in every epoch.
     iterator_valid__batch_size : int, default=1024
-        Instances per batch in validation and prediction. It bounds memory; large batches are fast.
+        Number of instances per batch in validation and prediction, which bounds the memory.
     train_split : None or callable, default=None
-        All data are used for training. Callbacks that look at ``valid_loss``, as EarlyStopping
-        does, need ``train_split=skorch.dataset.ValidSplit(5, stratified=True)``.
+        None uses all data for training. Callbacks that use ``valid_loss``, such as EarlyStopping,
+        need ``train_split=skorch.dataset.ValidSplit(5, stratified=True)``.
     verbose : int, default=0
-        1 prints skorch's table of epochs.
+        If 1, print skorch's table of epochs.
     classes : array-like of shape (n_classes,), optional
-        All labels, if y may lack some.
+        All class labels, if y may lack some.
     random_state : int, RandomState instance or None, default=None
-        Seeds initial weights, shuffling and dropout.
+        Controls the randomness of initial weights, shuffling and dropout. Pass an int for
+        reproducible results.
     **kwargs
-        Further parameters of skorch's NeuralNet. Gradients are clipped by the default callback
-        ``gradient_clipping`` (norm 1); ``callbacks__gradient_clipping=None`` turns it off.
+        Further parameters of skorch's NeuralNet. Gradients are clipped to norm 1 by the default
+        callback ``gradient_clipping``; ``callbacks__gradient_clipping=None`` turns it off.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Labels.
+        Class labels.
     module_ : RecurrentNetwork
-        The trained network.
+        Trained network.
     history : skorch.history.History
-        What happened in training.
+        Record of the training.
     n_features_in_ : int
-        Number of channels of a three-dimensional panel, or of time steps of a two-dimensional
-        one.
+        Number of channels of a three-dimensional panel, or number of time steps of a
+        two-dimensional one.
 
     See Also
     --------
-    RelayAnalyzer : Which nodes carry which class, and when.
+    RelayAnalyzer : Finds the nodes that relay each class at each time step.
     KnockoutTransformer : The classifier with nodes knocked out.
 
     Examples
@@ -121,11 +124,11 @@ _CELL_DOC = """{summary}
     """
 
 
-class RNNClassifier(_CellClassifier):  # noqa: D101 (made from the common text)
+class RNNClassifier(_CellClassifier):  # noqa: D101 (the docstring is made from the common text)
     __doc__ = _CELL_DOC.format(
         name="RNNClassifier",
         summary="Classifier of time series by a plain (Elman) recurrent network.",
-        nonlinearity=',\n        ``module__nonlinearity`` ("tanh", or "relu")',
+        nonlinearity=',\n        ``module__nonlinearity="tanh"`` (or "relu")',
     )
     _module_arguments = {"cell": "rnn"}
 

@@ -1,13 +1,13 @@
-"""skorch's default callbacks, without the work that nobody sees."""
+"""Faster versions of skorch's default callbacks."""
 
 import numpy as np
 from skorch.callbacks import EpochScoring, PrintLog
 
 
 class QuietPrintLog(PrintLog):
-    """skorch's PrintLog; makes no table that is not printed.
+    """skorch's PrintLog, which does no work unless the table is printed.
 
-    Parameters are those of :class:`skorch.callbacks.PrintLog`.
+    It has the parameters of :class:`skorch.callbacks.PrintLog`.
 
     Examples
     --------
@@ -22,25 +22,26 @@ class QuietPrintLog(PrintLog):
         Parameters
         ----------
         net : NeuralNet
-            Printed if it is verbose.
+            Network in training. The row is printed if it is verbose.
         **kwargs : dict
-            As skorch passes them.
+            Arguments from skorch.
         """
         if net.verbose or self.sink is not print:
             super().on_epoch_end(net, **kwargs)
 
 
 def accuracy(net, X, y):
-    """Return the share of right predictions, as "accuracy" of scikit-learn does.
+    """Return the fraction of correct predictions, like "accuracy" of scikit-learn.
 
     Parameters
     ----------
     net : NeuralNetClassifier
+        Network in training.
     X : object
-        What `net` predicts from.
+        Data in any form that `net` predicts from.
     y : ndarray of shape (n_instances,)
-        Codes, known to be right: scikit-learn checks them anew in every epoch, which takes
-        longer than a training step.
+        Codes of the labels. They are not checked again in every epoch, unlike in scikit-learn,
+        where this takes longer than a training step.
 
     Returns
     -------
@@ -50,7 +51,7 @@ def accuracy(net, X, y):
 
 
 def lightened(callbacks):
-    """Return skorch's default callbacks with light stand-ins under the same names.
+    """Return skorch's default callbacks, with faster ones under the same names.
 
     Parameters
     ----------

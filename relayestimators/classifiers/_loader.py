@@ -1,4 +1,4 @@
-"""A DataLoader that takes batches out of arrays in memory at once."""
+"""A DataLoader that indexes arrays in memory by batch."""
 
 import numpy as np
 import torch
@@ -7,25 +7,25 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sequential
 
 
 class BatchLoader(DataLoader):
-    """A torch DataLoader that indexes arrays in memory by batch, not row by row.
+    """A torch DataLoader that indexes arrays in memory by batch instead of row by row.
 
-    The batches are those of torch's DataLoader, bit for bit: the same samplers draw the same
-    instances from the same random numbers. Data it cannot index at once, and batches that a
-    `collate_fn` is to make, are left to it.
+    Batches are the same as those of torch's DataLoader, bit for bit: the same samplers draw the
+    same instances from the same random numbers. Other data, and batches that a `collate_fn` makes,
+    are handled by torch's DataLoader.
 
     Parameters
     ----------
     dataset : Dataset
-        If it is skorch's, with arrays or tensors as X and y, or a Subset of it, as `train_split`
-        makes them, batches are taken at once.
+        Data. A skorch Dataset with arrays or tensors as X and y, or a Subset of it, is indexed by
+        batch.
     batch_size : int, default=1
-        Instances per batch.
+        Number of instances per batch.
     shuffle : bool, optional
-        New order in every epoch.
+        Whether to shuffle the instances in every epoch.
     collate_fn : callable, optional
-        As of DataLoader.
+        Function that makes a batch from a list of instances, as in DataLoader.
     **kwargs : dict
-        Whatever else DataLoader takes.
+        Further arguments of DataLoader.
 
     Examples
     --------
@@ -45,16 +45,16 @@ class BatchLoader(DataLoader):
         super().__init__(dataset, batch_size, shuffle, collate_fn=collate_fn, **kwargs)
 
     def __iter__(self):
-        """Go through the batches of one epoch."""
+        """Iterate over the batches of one epoch."""
         at_once = isinstance(self.dataset, _InMemory)
         if not at_once or self.num_workers or self.pin_memory or self.timeout:
             return super().__iter__()
-        # torch's loader draws a seed for its workers, also without workers
+        # torch's loader draws a seed for its workers even if it has none
         torch.empty((), dtype=torch.int64).random_(generator=self.generator)
         return map(self.dataset.__getitems__, self._rows())
 
     def _rows(self):
-        """Yield the rows of every batch, those of torch's own samplers without lists of numbers."""
+        """Yield the rows of every batch; for torch's own samplers as tensors, which is faster."""
         own = type(self.sampler) in (RandomSampler, SequentialSampler)
         if not own or type(self.batch_sampler) is not BatchSampler:
             yield from self.batch_sampler
@@ -71,14 +71,14 @@ def _as_it_is(batch):
 
 
 class _InMemory(torch.utils.data.Dataset):
-    """Tensors, and which of their rows there are; hands out batches."""
+    """A dataset of tensors, or of some of their rows, that is indexed by batch."""
 
     def __init__(self, X, y, rows):
         self.X, self.y, self.rows = X, y, rows
 
     @classmethod
     def of(cls, dataset):
-        """Return a dataset as tensors in memory, or None if that is not what it holds."""
+        """Return a dataset as tensors in memory, or None if it does not consist of arrays."""
         rows = None
         while type(dataset) is Subset:
             inner = torch.as_tensor(np.asarray(dataset.indices, dtype=np.int64))
@@ -98,13 +98,13 @@ class _InMemory(torch.utils.data.Dataset):
         if self.rows is not None:
             rows = self.rows[rows]
         X = self.X.index_select(0, rows)
-        if self.y is None:  # skorch's stand-in
+        if self.y is None:  # skorch's placeholder
             return X, torch.zeros(len(rows), 1)
         return X, self.y.index_select(0, rows)
 
 
 def _tensor(values):
-    """Return an array as a tensor; torch has no read-only ones, so these are copied."""
+    """Return an array as a tensor; read-only arrays are copied, because torch has none."""
     if isinstance(values, np.ndarray) and not values.flags.writeable:
         values = values.copy()
     return torch.as_tensor(values)

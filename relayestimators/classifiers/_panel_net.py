@@ -1,6 +1,6 @@
-"""PanelNet: skorch's classifier with labels, panels and seeds of its own.
+"""PanelNet: skorch's classifier with encoded labels, checked panels and seeded training.
 
-What skorch asks of a net while it works is answered here; what users call is in `_recurrent`.
+This is the part that skorch calls during training; what users call is in `_recurrent`.
 """
 
 import inspect
@@ -24,19 +24,20 @@ from ..panels._conversion import MULTIINDEX_ADVICE, frames_to_tensor, is_multiin
 from ..panels._panel import check_panel
 from ._loader import BatchLoader
 
-# torch has one random generator for all threads, and its data loaders draw from it even to
-# predict, so nets take turns: otherwise seeds would not hold under joblib's threading backend.
+# torch has one random generator for all threads, and its data loaders draw from it even in
+# prediction. Networks take turns, because otherwise results under joblib's threading backend would
+# not be reproducible.
 GENERATOR = RLock()
 
-# skorch's set_params refuses these on a live net, though there is nothing to be made anew.
+# skorch's set_params refuses these on a fitted network, although nothing must be created again.
 _MADE_WHEN_USED = ("iterator_train", "iterator_valid", "dataset")
 
 
 def _private(name):
-    """Make an attribute that lives under a private name.
+    """Return a property that is stored under a private name.
 
-    scikit-learn lets no constructor set public attributes that are no parameters. skorch sets
-    three, so they are kept where scikit-learn does not look.
+    scikit-learn allows no constructor to set public attributes other than parameters. skorch sets
+    three, so they are stored under names that scikit-learn ignores.
     """
     slot = f"_{name}"
 
@@ -53,10 +54,10 @@ def _private(name):
 
 
 class PanelNet(NeuralNetClassifier):
-    """skorch's NeuralNetClassifier that knows labels from codes, panels, and `random_state`.
+    """skorch's NeuralNetClassifier with encoded labels, checked panels, and a `random_state`.
 
-    While skorch trains, its callbacks and splits compare with what the criterion sees: labels
-    are codes 0, 1, ... in the order of ``classes_``, and X is a checked panel. Before and after,
+    During training, callbacks and splits of skorch receive what the criterion receives: labels are
+    codes 0, 1, ... in the order of ``classes_``, and X is a checked panel. Outside of training,
     labels are those of the user.
     """
 
@@ -64,9 +65,9 @@ class PanelNet(NeuralNetClassifier):
     initialized_ = _private("initialized_")
     virtual_params_ = _private("virtual_params_")
 
-    _module_arguments = {}  # what a subclass hands its module besides what the data say
-    _coding = False  # while skorch works
-    _y_is_coded = False  # else y came in a Dataset, and its codes are all there is
+    _module_arguments = {}  # arguments of the module that a subclass sets
+    _coding = False  # True while skorch trains
+    _y_is_coded = False  # False if y came in a Dataset, so that only codes are known
 
     # ------------------------------------------------------------ parameters
 
@@ -75,12 +76,12 @@ class PanelNet(NeuralNetClassifier):
         return [name for name in super()._get_param_names() if not name.startswith("_")]
 
     def get_params_for(self, prefix):
-        """Return the arguments for a part of the net; for the module, also those from the data.
+        """Return the arguments for a part of the network; those of the module include data sizes.
 
         Parameters
         ----------
         prefix : str
-            "module", "criterion", "optimizer", ...
+            Name of the part, such as "module", "criterion" or "optimizer".
 
         Returns
         -------
@@ -109,19 +110,19 @@ class PanelNet(NeuralNetClassifier):
                 arguments[name] = known[name]
             elif signature[name].default is inspect.Parameter.empty:
                 raise ValueError(
-                    f"{type(self).__name__} learns {name} of its module from arrays X and y in "
-                    f"fit; without them, pass module__{name}."
+                    f"{type(self).__name__} infers {name} of its module from arrays X and y in "
+                    f"fit; for other data, set module__{name}."
                 )
         return arguments
 
     def set_params(self, **params):
-        """Set parameters; on a live net at once, as in skorch.
+        """Set parameters, which take effect at once on a fitted network, as in skorch.
 
         Parameters
         ----------
         **params : dict
-            Of the net, its parts and its callbacks. What is made anew is seeded too; a new
-            `random_state` holds from here on.
+            Parameters of the network, its parts and its callbacks. Parts that are created again are
+            seeded. A new `random_state` takes effect from now on.
 
         Returns
         -------
@@ -138,14 +139,14 @@ class PanelNet(NeuralNetClassifier):
         self._validate_params()
         with self._seeded(restart=False):
             super().set_params(**params)
-        # skorch would call the ones that were turned off, too
+        # skorch would also call callbacks that were turned off
         self.callbacks_ = [
             (name, callback) for name, callback in self.callbacks_ if callback is not None
         ]
         return self
 
     def initialize(self):
-        """Make the parts of the net, with the weights that `random_state` draws.
+        """Create the parts of the network, with weights drawn from `random_state`.
 
         Returns
         -------
@@ -157,23 +158,23 @@ class PanelNet(NeuralNetClassifier):
             return super().initialize()
 
     def trim_for_prediction(self):
-        """Drop what only training needs, as in skorch."""
-        # the criterion goes too, and skorch would no more know what makes probabilities of logits
+        """Remove what only training needs, as in skorch."""
+        # skorch also removes the criterion, from which it infers how to compute probabilities
         self.predict_nonlinearity = self._get_predict_nonlinearity()
         super().trim_for_prediction()
 
     def __sklearn_is_fitted__(self):
-        """Tell whether there is a network to predict with."""
+        """Return whether there is a trained network."""
         return self.initialized_
 
     def __sklearn_tags__(self):
-        """Say that panels are welcome."""
+        """Return the tags, which accept panels."""
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
 
     def __getstate__(self):
-        """Return what is pickled and copied: the net as it is outside training."""
+        """Return the state for pickling and copying, as it is outside of training."""
         state = super().__getstate__()
         if state.pop("_coding", False) and self.random_state is not None:
             state["_generator_state"] = self._generator_states()
@@ -183,24 +184,24 @@ class PanelNet(NeuralNetClassifier):
 
     @property
     def _labels(self):
-        """Labels in the order of codes, or None if there are only codes."""
+        """Labels in the order of their codes, or None if only codes are known."""
         if self.classes is not None and len(self.classes):
             return np.asarray(self.classes)
         return self.classes_inferred_ if self._y_is_coded else None
 
     @property
     def classes_(self):
-        """Labels, as seen from outside; inside training skorch sees their codes."""
+        """Class labels; during training, their codes."""
         labels = self._labels
         return np.arange(len(labels)) if self._coding and labels is not None else super().classes_
 
     def check_data(self, X, y):
-        """Let skorch look for labels in a Dataset, unless they are known.
+        """Let skorch infer labels from a Dataset, unless they are known.
 
         Parameters
         ----------
         X : object
-            As handed to skorch.
+            Data in the form that skorch receives.
         y : object
             Codes, or None if X is a Dataset.
         """
@@ -214,7 +215,7 @@ class PanelNet(NeuralNetClassifier):
         return y
 
     def _labels_of(self, y, goes_on, classes):
-        """Return the labels to code y with: those known, those announced, or those in y."""
+        """Return the labels for encoding y: those known, those given, or those in y."""
         given = self.classes is not None and len(self.classes)
         labels = self._labels if goes_on or given else None
         if labels is None:
@@ -233,15 +234,14 @@ class PanelNet(NeuralNetClassifier):
         unknown = np.unique(y[labels[codes] != y])
         if unknown.size:
             raise ValueError(
-                f"{name} contains {unknown.tolist()}; the labels of this classifier are "
-                f"{labels.tolist()}."
+                f"{name} contains {unknown.tolist()}; expected labels in {labels.tolist()}."
             )
         return codes.astype(np.int64)
 
     # ------------------------------------------------------------ panels
 
     def _read(self, X):
-        """Return any panel as float32 (n_instances, n_channels, n_timepoints), and X as read."""
+        """Return any panel as a checked float32 array, and X as a table or an array."""
         if is_multiindex(X):
             raise ValueError(f"X is a pd-multiindex panel. {MULTIINDEX_ADVICE}")
         X = frames_to_tensor(X)
@@ -254,19 +254,19 @@ class PanelNet(NeuralNetClassifier):
         return panel, X if hasattr(X, "columns") else values
 
     def _note(self, X, panel):
-        """Keep the shape of the training data."""
+        """Store the shape of the training data."""
         validate_data(self, X, skip_check_array=True)
         self.ndim_in_ = len(X.shape)  # polars tables have no ndim
         self.n_channels_in_ = panel.shape[1]
 
     def _forget(self):
-        """Drop what an earlier fit learnt of its data."""
+        """Remove what an earlier fit learned from its data."""
         names = ("n_features_in_", "feature_names_in_", "ndim_in_", "n_channels_in_")
         for name in (*names, "classes_inferred_", "_y_is_coded"):
             self.__dict__.pop(name, None)
 
     def _check_fit_params(self, fit_params):
-        """Refuse what skorch would hand to a forward that does not take it."""
+        """Refuse arguments that skorch would pass to a forward method that does not have them."""
         forward = getattr(self.module, "forward", None)
         own_infer = getattr(self.infer, "__func__", None) is not NeuralNetClassifier.infer
         if not fit_params or forward is None or own_infer:
@@ -277,19 +277,19 @@ class PanelNet(NeuralNetClassifier):
         for name in fit_params:
             if name not in taken:
                 raise TypeError(
-                    f"fit got {name}=...; skorch hands what fit is given to the module's forward, "
-                    f"and that of {getattr(self.module, '__name__', type(self.module).__name__)} "
-                    f"takes no {name}. Weigh classes by criterion__weight, and split by groups "
-                    "with train_split=predefined_split(...)."
+                    f"fit received {name}=...; skorch passes arguments of fit to forward of the "
+                    f"module, but {getattr(self.module, '__name__', type(self.module).__name__)} "
+                    f"has no argument {name}. Use criterion__weight to weight classes, and "
+                    "train_split=predefined_split(...) to split by groups."
                 )
 
     def _check_names(self, X):
-        """Refuse other columns than those of the training data, before their contents."""
+        """Refuse columns other than those of the training data, before their values are checked."""
         if hasattr(X, "columns") and hasattr(self, "feature_names_in_"):
             _check_feature_names(self, X, reset=False)
 
     def _check_X(self, X):
-        """Return a panel to predict from, checked against the training data."""
+        """Return X as a panel, checked against the training data."""
         self._check_names(X)
         panel, X = self._read(X)
         self._check_shape(X)
@@ -299,16 +299,18 @@ class PanelNet(NeuralNetClassifier):
         if not hasattr(self, "n_features_in_"):
             return
         if self._coding and self.ndim_in_ == 2 and X.shape[1:] == (1, self.n_features_in_):
-            return  # callbacks get the panel that skorch has, without the names of a table
+            return  # callbacks receive the panel, without column names
         if len(X.shape) != self.ndim_in_:
-            raise ValueError(f"X has {len(X.shape)} dimensions, fit saw {self.ndim_in_}.")
+            raise ValueError(
+                f"X has {len(X.shape)} dimensions; expected {self.ndim_in_}, as in fit."
+            )
         validate_data(self, X, reset=False, skip_check_array=True)
 
     def _prepare(self, X, y, *, goes_on, classes=None):
-        """Return X and y for skorch: a checked panel and codes; what skorch iterates, as it is.
+        """Return X and y for skorch: a checked panel and codes; other data of skorch unchanged.
 
-        Unless training goes on, labels and the shape of the data are learnt. Nothing is kept
-        unless all of it is right.
+        Unless training continues, labels and the shape of the data are stored, but only if all of
+        them are valid.
         """
         as_it_is = is_skorch_data(X)
         if y is None:
@@ -335,26 +337,29 @@ class PanelNet(NeuralNetClassifier):
         return panel, codes
 
     def _check_without_y(self, X):
-        ours = self.iterator_train in (BatchLoader, DataLoader)  # others may find y themselves
+        ours = self.iterator_train in (
+            BatchLoader,
+            DataLoader,
+        )  # other iterators may find y themselves
         if not is_dataset(X) and (ours or not is_skorch_data(X)):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None. Only a "
-                "Dataset as X has its own."
+                "Dataset as X may contain y."
             )
 
     # ------------------------------------------------------------ while skorch works
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
-        """Train an initialized net for some epochs; `fit` and `partial_fit` come here.
+        """Train an initialized network for some epochs; called by `fit` and `partial_fit`.
 
         Parameters
         ----------
         X, y : object
             As in `fit`.
         epochs : int, optional
-            How many; by default ``max_epochs``.
+            Number of epochs; by default ``max_epochs``.
         **fit_params : dict
-            Passed on to skorch.
+            Passed to skorch.
 
         Returns
         -------
@@ -372,26 +377,27 @@ class PanelNet(NeuralNetClassifier):
         Parameters
         ----------
         X, y : object
-            As handed to skorch.
+            Data in the form that skorch receives.
         **fit_params : dict
-            For the split.
+            Arguments of the split.
 
         Returns
         -------
         train, valid : Dataset
-            A `valid` handed to skorch's ``predefined_split`` has the user's panel and labels; it
-            is checked and coded as X and y were. None without `train_split`.
+            Datasets for training and validation. A validation set given to skorch's
+            ``predefined_split`` has the panel and labels of the user, and is checked and encoded.
+            It is None without `train_split`.
         """
         train, valid = super().get_split_datasets(X, y, **fit_params)
         split = self.train_split
         if not self._coding or y is None or is_dataset(X) or not isinstance(split, partial):
             return train, valid
         if not any(valid is bound for bound in (*split.args, *split.keywords.values())):
-            return train, valid  # made of the panel and codes that skorch has
+            return train, valid  # already consists of a panel and codes
         return train, self._prepared(valid)
 
     def _prepared(self, dataset):
-        """Return a user's Dataset checked and coded, if what it holds can be seen."""
+        """Return a Dataset of the user checked and encoded, if its data are accessible."""
         try:
             X, y = data_from_dataset(dataset)
         except AttributeError:
@@ -402,16 +408,16 @@ class PanelNet(NeuralNetClassifier):
         return Dataset(X, y)
 
     def forward_iter(self, X, training=False, device="cpu"):
-        """Yield the outputs of the module, batch by batch.
+        """Yield the outputs of the module batch by batch.
 
         Parameters
         ----------
         X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
             As in `fit`.
         training : bool, default=False
-            Run the module as in training.
+            Whether to run the module in training mode.
         device : str, default="cpu"
-            Where the outputs shall be.
+            Device of the outputs.
 
         Yields
         ------
@@ -421,7 +427,7 @@ class PanelNet(NeuralNetClassifier):
         yield from super().forward_iter(X, training=training, device=device)
 
     def _set_training(self, training=True):
-        """Set the mode of all modules, as skorch does before every batch, if any has another."""
+        """Set the mode of all modules as skorch does before every batch, if it is not set yet."""
         wholes = (getattr(self, f"{name}_") for name in self._modules + self._criteria)
         modules = (whole for whole in wholes if isinstance(whole, torch.nn.Module))
         if any(part.training != training for whole in modules for part in whole.modules()):
@@ -429,7 +435,7 @@ class PanelNet(NeuralNetClassifier):
 
     @contextmanager
     def _training(self, *, restart):
-        """Within skorch's training: coded labels, and a random generator of our own."""
+        """Set encoded labels and an own random generator for skorch's training."""
         with GENERATOR:
             self._coding = True
             try:
@@ -440,7 +446,7 @@ class PanelNet(NeuralNetClassifier):
 
     @contextmanager
     def _seeded(self, *, restart):
-        """Within: torch's generators as `random_state` wants them; after: as they were before."""
+        """Seed torch's generators by `random_state`, and restore them afterwards."""
         if self.random_state is None:
             yield
             return
@@ -466,7 +472,7 @@ class PanelNet(NeuralNetClassifier):
 
 
 def is_skorch_data(X):
-    """Tell whether X is something skorch iterates on its own: a Dataset, a dict, a tuple."""
+    """Return whether X is data that skorch iterates itself: a Dataset, a dict or a tuple."""
     if issparse(X):  # scipy's dok format is a Mapping
         return False
     return is_dataset(X) or isinstance(X, Mapping | tuple)

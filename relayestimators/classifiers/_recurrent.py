@@ -1,4 +1,4 @@
-"""RecurrentClassifier: what every classifier of this package has in common."""
+"""RecurrentClassifier, the base of all classifiers of this package."""
 
 import inspect
 from contextlib import contextmanager
@@ -18,47 +18,49 @@ from ._default_callbacks import lightened
 from ._loader import BatchLoader
 from ._panel_net import GENERATOR, PanelNet, is_skorch_data
 
-_BATCH = 1024  # instances per run of the step engine; bounds memory, not the result
+_BATCH = 1024  # instances per run of the step engine, which bounds memory
 _DIVERGED = (
-    "The network puts out NaN or infinity: its training diverged. Train again with a smaller lr, "
-    "or with gradients clipped."
+    "The network outputs NaN or infinity; training has diverged. Train again with a smaller lr, or "
+    "with clipped gradients."
 )
 
-#: Modules at rest: the modes of their parts before, and how many threads are within. And its lock.
+#: Modules in evaluation mode: their modes before, and the number of threads that use them; lock.
 _AT_REST, _MODES = {}, Lock()
 
 
 class RecurrentClassifier(PanelNet):
     """Classifier of time series by any torch module, with access to the hidden states.
 
-    Everything skorch's :class:`~skorch.classifier.NeuralNetClassifier` does works the same:
-    ``partial_fit``, callbacks, history, ``set_params`` on the live net, ``module__*``,
-    ``optimizer__*``, ``save_params``, ``device``. Added is: any labels; sktime panels of equal or
-    unequal length, checked; `random_state`; ``input_size`` and ``n_classes`` of the module
-    from the data; and the hidden trajectories.
+    Everything works as in skorch's :class:`~skorch.classifier.NeuralNetClassifier`:
+    ``partial_fit``, callbacks, history, ``set_params`` on a fitted network, ``module__*``,
+    ``optimizer__*``, ``save_params``, ``device``. In addition, it accepts any labels and checked
+    sktime panels of equal or unequal length, has a `random_state`, infers ``input_size`` and
+    ``n_classes`` of the module from the data, and returns hidden trajectories.
 
     Parameters
     ----------
     module : torch module (class or instance)
-        Takes a panel of shape (n_instances, n_channels, n_timepoints) in which the time steps
-        after the end of a shorter series are NaN. To be analyzed and knocked out it needs
-        ``unroll(X, *, clamp, layer, state)`` as :class:`RecurrentNetwork` has it; with
-        ``knock_out(X, clamps)`` many knockouts are as fast as that makes them. If its constructor
-        takes ``input_size`` or ``n_classes``, they are filled in.
+        Network whose input is a panel of shape (n_instances, n_channels, n_timepoints), with NaN
+        after the end of shorter series. For analysis and knockouts it needs
+        ``unroll(X, *, clamp, layer, state)`` as in
+        :class:`~relayestimators.networks.RecurrentNetwork`; a method ``knock_out(X, clamps)`` is
+        used for many knockouts if there is one. If its constructor has the arguments
+        ``input_size`` or ``n_classes``, they are set from the data.
     *args
         Further positional arguments of skorch's NeuralNet.
     criterion : torch criterion class, default=torch.nn.NLLLoss
-        The default of skorch, for modules that return probabilities; use
+        Loss function. The default, that of skorch, is for modules that return probabilities; use
         ``torch.nn.CrossEntropyLoss`` for modules that return logits.
     train_split : None or callable, default=ValidSplit(5, stratified=True)
-        The default of skorch: a fifth of the training data is held out for validation.
+        Split of the training data. The default, that of skorch, holds out a fifth for validation.
     iterator_train, iterator_valid : class, default=BatchLoader
-        The DataLoader of torch, made fast for arrays in memory; it makes the same batches.
+        DataLoader classes. The default makes the batches of torch's DataLoader, faster for arrays
+        in memory.
     classes : array-like of shape (n_classes,), optional
-        All labels, if y may lack some.
+        All class labels, if y may lack some.
     random_state : int, RandomState instance or None, default=None
-        Seeds initial weights, shuffling and dropout. torch's global generator is left as it
-        was.
+        Controls the randomness of initial weights, shuffling and dropout. Pass an int for
+        reproducible results. The global generator of torch is not changed.
     **kwargs
         Parameters of skorch's NeuralNet (``lr``, ``max_epochs``, ``batch_size``, ``callbacks``,
         ``device``, ``module__hidden_size``, ...).
@@ -66,29 +68,29 @@ class RecurrentClassifier(PanelNet):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Labels; of a Dataset without y, what skorch finds in it.
+        Class labels. For a Dataset without y, they are those that skorch infers.
     module_ : torch module
-        The trained network.
+        Trained network.
     history : skorch.history.History
-        What happened in training.
+        Record of the training.
     n_features_in_ : int
-        Number of channels of a three-dimensional panel, or of time steps of a two-dimensional
-        one.
+        Number of channels of a three-dimensional panel, or number of time steps of a
+        two-dimensional one.
 
     See Also
     --------
-    RNNClassifier, GRUClassifier, LSTMClassifier : With a module and defaults that train.
+    RNNClassifier, GRUClassifier, LSTMClassifier : Classifiers with a module and defaults.
 
     Notes
     -----
-    Within training, callbacks, `train_split` and scorers of ``EpochScoring`` see what skorch sees:
-    the checked panel, and labels as codes 0, 1, ... in the order of ``classes_``; there ``predict``
-    returns codes too. Labels in a Dataset of your own are codes already, as skorch demands; then
-    ``predict`` returns codes, unless `classes` names them. The validation data of skorch's
-    ``predefined_split`` are any panel and labels.
+    During training, callbacks, `train_split` and scorers of ``EpochScoring`` receive the checked
+    panel and labels as codes 0, 1, ... in the order of ``classes_``, and ``predict`` returns codes.
+    Labels in a Dataset of your own must be codes, as skorch requires; ``predict`` then returns
+    codes unless `classes` is given. The validation data of skorch's ``predefined_split`` may be any
+    panel with any labels.
 
-    A pickle or copy made by a callback has the random generator of that moment: with
-    ``partial_fit`` it goes on as the net itself did.
+    A pickle or copy made by a callback contains the state of the random generator, so that
+    ``partial_fit`` continues exactly as the original network did.
 
     Examples
     --------
@@ -135,17 +137,18 @@ class RecurrentClassifier(PanelNet):
     # ------------------------------------------------------------ training
 
     def fit(self, X, y=None, **fit_params):
-        """Train the net from new weights (or go on, with ``warm_start=True``).
+        """Train the network from new weights, or continue with ``warm_start=True``.
 
         Parameters
         ----------
         X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            Any mtype but pd-multiindex; (n_instances, n_timepoints) is one channel. Also what
-            else skorch iterates (a Dataset, a dict or a tuple of inputs), unchecked.
+            Series in any format except pd-multiindex; an array of shape (n_instances,
+            n_timepoints) has one channel. Other data that skorch accepts (a Dataset, a dict or a
+            tuple of inputs) are not checked.
         y : array-like of shape (n_instances,)
-            Any labels. May be None if X is a Dataset that has them, coded.
+            Any labels. None is allowed if X is a Dataset that contains coded labels.
         **fit_params : dict
-            Passed on to skorch, which hands them to `train_split` and to ``forward`` of the module.
+            Passed to skorch, which passes them to `train_split` and to ``forward`` of the module.
 
         Returns
         -------
@@ -154,9 +157,10 @@ class RecurrentClassifier(PanelNet):
         Raises
         ------
         ValueError
-            If X or y is broken; the message says where. A pd-multiindex panel is refused.
+            If X or y is invalid; the message names the place. A pd-multiindex panel is refused.
         TypeError
-            If `fit_params` names what ``forward`` does not take, such as sample_weight.
+            If `fit_params` contains an argument that ``forward`` does not have, such as
+            sample_weight.
         """
         goes_on = self.warm_start and self.initialized_
         self._check_fit_params(fit_params)
@@ -165,7 +169,7 @@ class RecurrentClassifier(PanelNet):
             return super().fit(X, y, **fit_params)
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
-        """Train for more epochs without new weights.
+        """Train for more epochs from the present weights.
 
         Parameters
         ----------
@@ -174,9 +178,9 @@ class RecurrentClassifier(PanelNet):
         y : array-like of shape (n_instances,)
             Labels.
         classes : array-like of shape (n_classes,), optional
-            All labels there will be; needed in the first call if y lacks some.
+            All class labels; needed in the first call if y lacks some.
         **fit_params : dict
-            Passed on to skorch, which hands them to `train_split` and to ``forward`` of the module.
+            Passed to skorch, which passes them to `train_split` and to ``forward`` of the module.
 
         Returns
         -------
@@ -193,7 +197,7 @@ class RecurrentClassifier(PanelNet):
     # ------------------------------------------------------------ prediction
 
     def predict_proba(self, X):
-        """Return the probability of every class.
+        """Return the class probabilities.
 
         Parameters
         ----------
@@ -205,14 +209,14 @@ class RecurrentClassifier(PanelNet):
         ndarray of shape (n_instances, n_classes)
             Columns in the order of ``classes_``.
         """
-        if self._coding:  # called by a callback, in the middle of training
+        if self._coding:  # called by a callback during training
             return super().predict_proba(X)
         check_is_fitted(self)
         with GENERATOR, torch.random.fork_rng(devices=[]):
             return super().predict_proba(X)
 
     def predict(self, X):
-        """Return the most probable label.
+        """Return the most probable class label.
 
         Parameters
         ----------
@@ -245,20 +249,20 @@ class RecurrentClassifier(PanelNet):
         -------
         ndarray of shape (n_instances, n_timepoints, n_nodes), float32
             State after each time step; NaN where a series has ended. A bidirectional layer has
-            2 * hidden_size nodes, forward direction first.
+            2 * hidden_size nodes, those of the forward direction first.
         """
         return self.unroll(X, layer=layer, state=state).hidden
 
     @fill_docs
     def unroll(self, X, *, clamp=None, layer=-1, state="h", trajectories=True):
-        """Run the net step by step, with nodes held fixed if asked for.
+        """Run the network step by step, optionally with clamped nodes.
 
         Parameters
         ----------
         X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
             As in `fit`.
         clamp : Clamp, optional
-            Nodes to hold; see :class:`Clamp`.
+            Nodes to clamp; see :class:`~relayestimators.networks.Clamp`.
         %(layer)s
         %(state)s
         trajectories : bool, default=True
@@ -274,7 +278,8 @@ class RecurrentClassifier(PanelNet):
             hidden : ndarray of shape (n_instances, n_timepoints, n_nodes) or None
                 Trajectories; NaN where a series has ended.
             final : ndarray of shape (n_instances, n_nodes)
-                States after the last step of each series (the first, for backward nodes).
+                States after the last time step of each series, or after the first for backward
+                nodes, where they end.
             lengths : ndarray of shape (n_instances,), int
                 Number of time steps of each series.
         """
@@ -290,16 +295,16 @@ class RecurrentClassifier(PanelNet):
         )
 
     def knock_out(self, X, clamps):
-        """Run the net once for every clamp, each on its own.
+        """Run the network once for every clamp, each on its own.
 
-        Faster than `unroll` for each: the runs share what they have in common.
+        This is faster than `unroll` for each clamp, because the runs share computations.
 
         Parameters
         ----------
         X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
             As in `fit`.
         clamps : sequence of Clamp
-            What to hold; see :class:`Clamp`.
+            Nodes to clamp; see :class:`~relayestimators.networks.Clamp`.
 
         Returns
         -------
@@ -323,7 +328,7 @@ class RecurrentClassifier(PanelNet):
         return Bunch(**self._probabilities(output))
 
     def checked_panel(self, X):
-        """Return X as the module sees it.
+        """Return X in the form that the module receives.
 
         Parameters
         ----------
@@ -339,23 +344,23 @@ class RecurrentClassifier(PanelNet):
         if is_dataset(X):
             if "forward_iter" in vars(self):
                 raise ValueError(
-                    "EpochScoring has kept the predictions in the order of the batches, not of X. "
-                    "To look at hidden states in a score, give it use_caching=False."
+                    "EpochScoring caches predictions in the order of the batches instead of X. To "
+                    "use hidden states in a score, set use_caching=False."
                 )
             X = SliceDataset(X)
         elif is_skorch_data(X):
             raise TypeError(
-                f"X is a {type(X).__name__}; expected a panel, or a Dataset of time series."
+                f"X is a {type(X).__name__}; expected a panel or a Dataset of time series."
             )
-        return np.require(self._check_X(X), requirements="W")  # torch warns of read-only memory
+        return np.require(self._check_X(X), requirements="W")  # torch warns about read-only memory
 
     def _panel_to_unroll(self, X):
-        """Return a checked panel, if the module can show and hold its states."""
+        """Return a checked panel, if the module has the method unroll."""
         check_is_fitted(self)
         if not hasattr(self.module_, "unroll"):
             raise TypeError(
                 f"module {type(self.module_).__name__} has no method unroll(X, *, clamp, layer, "
-                "state); it is needed to see and to hold hidden states."
+                "state), which is needed to observe and clamp hidden states."
             )
         return self.checked_panel(X)
 
@@ -378,9 +383,9 @@ class RecurrentClassifier(PanelNet):
 
     @contextmanager
     def _at_rest(self):
-        """Within: no gradients, and the module as in prediction; after: as it was.
+        """Switch gradients off and the module to evaluation mode, and restore both afterwards.
 
-        Threads may be within at once: the first sets the module to rest, the last sets it back.
+        Several threads may be inside at once: the first one switches, the last one restores.
         """
         module = self.module_
         with _MODES:

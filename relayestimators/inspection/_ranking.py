@@ -161,7 +161,7 @@ def rank_nodes(
 
 
 def _make_case(estimator, X, y, concepts, timepoints, align, layer, state):
-    """Return what all methods need; `when` is the time step of each series, or -1 if it has none."""
+    """Return the data of all methods; `when` is the time step of each series, or -1 for none."""
     classes, y = estimator.classes_, column_or_1d(y, warn=True)
     table = check_concepts(concepts, len(classes))
     concept_values(y, classes, table)  # refuses labels that are none of the classes
@@ -246,7 +246,7 @@ def _differentiable(case, method):
     if not hasattr(module, "forward_with"):
         raise TypeError(
             f"method={method!r} needs a module_ with forward_with(X, edit, *, layer); "
-            f"{type(module).__name__} has none. Relay methods, 'random' and 'variance' work without."
+            f"{type(module).__name__} has none. Relay methods, 'random' and 'variance' need none."
         )
     if np.array_equal(case.run.logits, case.run.proba):
         raise ValueError(

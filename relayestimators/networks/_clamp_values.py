@@ -1,4 +1,4 @@
-"""What knocked-out nodes are clamped to: learned from the intact network, and drawn if random."""
+"""Values that nodes are clamped to, learned from the intact network, and drawn if random."""
 
 import warnings
 
@@ -6,31 +6,32 @@ import numpy as np
 
 
 def clamp_values(value, nodes, hidden):
-    """Return what nodes are held at, or what that is drawn from, as the intact net has it.
+    """Return the values that nodes are clamped to, or the data that these are drawn from.
 
     Parameters
     ----------
     value : {"zero", "mean", "resample", "noise"}, float or array-like
-        "zero"; "mean", over instances at every time step of the intact net; "resample", the
-        trajectory of another instance; "noise", Gaussian with the mean and the standard
-        deviation over instances at every time step; one number for all; an array of shape
+        "zero": 0. "mean": the mean over instances at every time step. "resample": the trajectory of
+        another instance. "noise": Gaussian noise with the mean and the standard deviation over
+        instances at every time step. A float is used for all nodes. An array has the shape
         (n_chosen,) or (n_timepoints, n_chosen).
     nodes : ndarray of shape (n_chosen,)
-        The nodes, checked.
+        Nodes, already checked.
     hidden : ndarray of shape (n_instances, n_timepoints, n_nodes)
-        Trajectories of the intact net; NaN where a series has ended.
+        Trajectories of the intact network; NaN where a series has ended.
 
     Returns
     -------
     ndarray of float32
-        The values, shape (n_chosen,) or (n_timepoints, n_chosen). For "resample" the trajectories
-        to draw from, (n_instances, n_timepoints, n_chosen); where a series has ended its last
-        state goes on. For "noise" mean and standard deviation, (2, n_timepoints, n_chosen).
+        Values of shape (n_chosen,) or (n_timepoints, n_chosen). For "resample", the trajectories to
+        draw from, of shape (n_instances, n_timepoints, n_chosen), in which the last state of a
+        series that has ended is continued. For "noise", mean and standard deviation, of shape
+        (2, n_timepoints, n_chosen).
 
     Raises
     ------
     ValueError
-        If `value` is none of these; the message says what is allowed.
+        If `value` is not allowed; the message says what is.
     """
     n_timepoints = hidden.shape[1]
     allowed = (
@@ -39,7 +40,7 @@ def clamp_values(value, nodes, hidden):
     )
     if isinstance(value, str):
         if value not in VALUES:
-            raise ValueError(f"value={value!r}; allowed are {allowed}.")
+            raise ValueError(f"value={value!r}; expected one of {allowed}.")
         return VALUES[value](hidden[:, :, nodes])
     values = np.asarray(value)
     if values.ndim == 0 and not isinstance(value, bool):
@@ -47,12 +48,12 @@ def clamp_values(value, nodes, hidden):
     shapes = ((len(nodes),), (n_timepoints, len(nodes)))
     if values.dtype.kind not in "biuf" or values.shape not in shapes:
         raise ValueError(
-            f"value has shape {values.shape}, dtype {values.dtype}; allowed: {allowed}."
+            f"value has shape {values.shape} and dtype {values.dtype}; expected one of {allowed}."
         )
     with np.errstate(over="ignore"):
         values = values.astype(np.float32)
     if not np.isfinite(values).all():
-        raise ValueError(f"value contains NaN or infinity; allowed are {allowed}.")
+        raise ValueError(f"value contains NaN or infinity; expected one of {allowed}.")
     return values
 
 
@@ -69,50 +70,50 @@ def _mean_and_deviation(hidden):
 
 
 def _over_instances(statistic, hidden):
-    """Return a statistic per time step; after the last that any instance has, it goes on."""
-    with warnings.catch_warnings():  # columns no instance has
+    """Return a statistic per time step; after the last time step of all series it is continued."""
+    with warnings.catch_warnings():  # time steps that no instance has
         warnings.simplefilter("ignore", RuntimeWarning)
         values = statistic(hidden, axis=0, dtype=np.float64)
     present = np.flatnonzero(~np.isnan(hidden).all(axis=(0, 2)))
-    if present.size:  # there are nodes
+    if present.size:  # false only without nodes
         values[present[-1] + 1 :] = values[present[-1]]
     return values.astype(np.float32)
 
 
-def _going_on(hidden):
-    """Return trajectories in which the last state of a series that has ended goes on."""
+def _continued(hidden):
+    """Return trajectories in which the last state of a series that has ended is continued."""
     present = ~np.isnan(hidden).all(axis=2)
     last = hidden.shape[1] - 1 - present[:, ::-1].argmax(axis=1)
     steps = np.minimum(np.arange(hidden.shape[1]), last[:, None])
     return np.take_along_axis(hidden, steps[:, :, None], axis=1)
 
 
-#: What nodes can be held at, by name: how it is learnt from trajectories of the intact net.
-VALUES = {"zero": _zero, "mean": _mean, "resample": _going_on, "noise": _mean_and_deviation}
-RANDOM = ("resample", "noise")  # those that differ from instance to instance
+#: Functions that learn the values of each kind from trajectories of the intact network.
+VALUES = {"zero": _zero, "mean": _mean, "resample": _continued, "noise": _mean_and_deviation}
+RANDOM = ("resample", "noise")  # kinds whose values differ from instance to instance
 
 
 def draw_values(value, values, rng, n_instances, *, same=False):
-    """Return the values of a clamp; those that are random are drawn.
+    """Return the values of a clamp, which are drawn if they are random.
 
     Parameters
     ----------
     value : {"zero", "mean", "resample", "noise"}, float or array-like
         As in `clamp_values`.
     values : ndarray
-        What `clamp_values` returned.
+        Result of `clamp_values`.
     rng : RandomState
-        Draws.
+        Controls the randomness of the draws.
     n_instances : int
-        How many instances they are for.
+        Number of instances.
     same : bool, default=False
-        Whether these are the instances `values` were learnt from. With "resample" each is then
-        given another's trajectory, every one once.
+        Whether these are the instances that `values` were learned from. With "resample", every
+        instance then receives the trajectory of another one, and each trajectory is used once.
 
     Returns
     -------
     ndarray
-        Values of a :class:`Clamp`.
+        Values of a :class:`~relayestimators.networks.Clamp`.
     """
     if not isinstance(value, str) or value not in RANDOM:
         return values

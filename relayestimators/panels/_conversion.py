@@ -1,4 +1,4 @@
-"""From every sktime panel format to one array; sktime is imported only where it is needed."""
+"""Conversion of every sktime panel format to one array; sktime is imported when needed."""
 
 import numpy as np
 
@@ -12,14 +12,14 @@ MULTIINDEX_ADVICE = (
 
 
 def panel_to_tensor(X):
-    """Turn any sktime panel into one float32 array with NaN after the end of shorter series.
+    """Convert any sktime panel to one float32 array, with NaN after the end of shorter series.
 
     Parameters
     ----------
     X : sktime panel
-        Any of the mtypes numpy3D, numpyflat, nested_univ, pd-multiindex, df-list (and whatever
-        else sktime can turn into df-list), of equal or unequal length. A numeric DataFrame with
-        one row per instance is read as numpyflat.
+        A panel of mtype numpy3D, numpyflat, nested_univ, pd-multiindex or df-list, or of any other
+        mtype that sktime can convert to df-list, with series of equal or unequal length. A numeric
+        DataFrame with one row per instance is read as numpyflat.
 
     Returns
     -------
@@ -28,14 +28,14 @@ def panel_to_tensor(X):
     Raises
     ------
     TypeError
-        If X is no panel, or holds something that is not a number.
+        If X is not a panel, or contains something that is not a number.
     ValueError
-        For infinity, NaN inside a series, an empty series, or instances that differ in their
-        number of channels. The message says where.
+        If X contains infinity, NaN inside a series, an empty series, or instances with different
+        numbers of channels. The message names the place.
 
     See Also
     --------
-    PanelToTensor : The same as a transformer.
+    PanelToTensor : The same conversion as a transformer.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def panel_to_tensor(X):
 
 
 def is_multiindex(X):
-    """Tell whether X is a DataFrame whose rows are time steps of instances.
+    """Return whether X is a DataFrame whose rows are time steps of instances.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def is_multiindex(X):
 
 
 def is_nested(X):
-    """Tell whether X is a DataFrame whose cells are series.
+    """Return whether X is a DataFrame whose cells are series.
 
     Parameters
     ----------
@@ -91,12 +91,12 @@ def is_nested(X):
 
 
 def frames_to_tensor(X):
-    """Return a panel of series frames as an array, and anything else as it is.
+    """Convert a nested DataFrame or a list of DataFrames to an array; return other data unchanged.
 
     Parameters
     ----------
     X : object
-        Nested DataFrame or list of DataFrames (converted); array, tensor, table (not).
+        Data in any format.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def frames_to_tensor(X):
 
 
 def _nested_list(X):
-    """Return nested lists of numbers as an array; anything ragged is left for sktime to refuse."""
+    """Return nested lists of numbers as an array, and ragged lists unchanged."""
     try:
         return np.asarray(X)
     except ValueError:
@@ -127,9 +127,9 @@ def _array(X):
 
 
 def _numbers(values, where):
-    """Turn an array of objects into floats or say which element is no number."""
+    """Return an array of objects as floats, or raise an error that names the invalid element."""
     if values.dtype.kind == "c":
-        raise TypeError(f"{where} holds complex numbers; expected real numbers.")
+        raise TypeError(f"{where} contains complex numbers; expected real numbers.")
     try:
         return values.astype(np.float64)
     except (TypeError, ValueError):
@@ -139,21 +139,21 @@ def _numbers(values, where):
             except (TypeError, ValueError):
                 position = ", ".join(map(str, index))
                 raise TypeError(
-                    f"{where} holds {value!r} ({type(value).__name__}) at [{position}]; "
+                    f"{where} contains {value!r} ({type(value).__name__}) at [{position}]; "
                     "expected numbers."
                 ) from None
         raise
 
 
 def _series_frames(X):
-    """Return a panel as a list of DataFrames of shape (length, n_channels), by sktime."""
+    """Convert a panel to a list of DataFrames of shape (length, n_channels) by sktime."""
     from sktime.datatypes import convert, mtype
 
     try:
         kind = mtype(X, as_scitype="Panel")
     except TypeError:
         raise TypeError(
-            f"X is a {type(X).__name__} and no sktime panel. Allowed are numpy3D arrays "
+            f"X is a {type(X).__name__}, which is not an sktime panel; expected numpy3D arrays "
             "(n_instances, n_channels, n_timepoints), numpyflat arrays (n_instances, "
             "n_timepoints), nested_univ and pd-multiindex DataFrames, and df-list (a list of "
             "DataFrames of shape (n_timepoints, n_channels))."
@@ -164,15 +164,15 @@ def _series_frames(X):
 
 
 def _check_cells(X):
-    """Refuse nested cells that are no series, or differ in length within an instance."""
+    """Refuse cells that are not series, and series of different lengths within an instance."""
     for i, row in enumerate(X.to_numpy()):
         lengths = {len(cell) if hasattr(cell, "__len__") else None for cell in row}
         if None in lengths or any(isinstance(cell, str) for cell in row):
-            raise TypeError(f"X: instance {i} has a cell that is no series; expected pd.Series.")
+            raise TypeError(f"X: instance {i} has a cell that is not a series; expected pd.Series.")
         if len(lengths) > 1:
             raise ValueError(
-                f"X: the channels of instance {i} have different lengths {sorted(lengths)}; "
-                "all channels of one instance must have the same."
+                f"X: the channels of instance {i} have lengths {sorted(lengths)}; expected the "
+                "same length for all channels of an instance."
             )
 
 

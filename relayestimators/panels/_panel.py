@@ -5,15 +5,15 @@ from sklearn import get_config
 
 
 def check_panel(X, *, name="X"):
-    """Return a panel as float32, or say where it is broken.
+    """Return a panel as float32, or raise an error that names the invalid place.
 
     Parameters
     ----------
     X : array-like of shape (n_instances, n_channels, n_timepoints)
-        Numbers. A series shorter than the panel ends in time steps that are NaN in every
-        channel.
+        Panel of numbers. A series that is shorter than the panel ends in time steps that are NaN in
+        every channel. With scikit-learn's ``assume_finite`` its values are not checked.
     name : str
-        What the caller calls this argument.
+        Name of the argument in error messages.
 
     Returns
     -------
@@ -27,14 +27,14 @@ def check_panel(X, *, name="X"):
     X = np.asarray(X)
     if X.ndim != 3:
         raise ValueError(
-            f"{name} has shape {X.shape}; expected three dimensions "
+            f"{name} has shape {X.shape}; expected three dimensions, "
             "(n_instances, n_channels, n_timepoints)."
         )
     if 0 in X.shape:
-        raise ValueError(f"{name} has shape {X.shape}: every dimension must be at least 1.")
+        raise ValueError(f"{name} has shape {X.shape}; expected every dimension to be at least 1.")
     with np.errstate(over="ignore"):
         X = np.ascontiguousarray(X, dtype=np.float32)
-    if get_config()["assume_finite"] or np.isfinite(X).all():
+    if get_config()["assume_finite"] or all_finite(X):
         return X
     _refuse(np.isinf(X), name, "infinity (or a number too large for float32)")
     missing = np.isnan(X)
@@ -49,6 +49,11 @@ def check_panel(X, *, name="X"):
         "in all channels; impute other missing values first)",
     )
     return X
+
+
+def all_finite(X):
+    """Return whether a panel has neither NaN nor infinity."""
+    return bool(np.isfinite(X).all())
 
 
 def _refuse(where, name, what):
@@ -70,7 +75,7 @@ def series_lengths(X):
     Returns
     -------
     ndarray of shape (n_instances,), int
-        One more than the last time step that holds a number in any channel.
+        One more than the last time step that has a number in any channel.
     """
     present = ~np.isnan(X).all(axis=1)
     return np.where(present.any(axis=1), X.shape[2] - present[:, ::-1].argmax(axis=1), 0)

@@ -9,16 +9,17 @@ from ._conversion import MULTIINDEX_ADVICE, is_multiindex, panel_to_tensor
 
 
 class PanelToTensor(ArrayOutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
-    """Transformer face of :func:`panel_to_tensor`, for the front of a Pipeline.
+    """Transformer that converts any sktime panel to an array, for the first step of a Pipeline.
 
     Attributes
     ----------
     n_channels_in_, n_features_in_ : int
-        Number of channels seen in fit.
+        Number of channels in fit.
 
     See Also
     --------
-    panel_to_tensor : The function; use it on pd-multiindex panels before cross-validation.
+    panel_to_tensor : The same as a function. Use it on pd-multiindex panels before
+        cross-validation.
 
     Examples
     --------
@@ -28,14 +29,14 @@ class PanelToTensor(ArrayOutputMixin, TransformerMixin, BaseEstimator, auto_wrap
     """
 
     def fit(self, X, y=None):
-        """Check the panel and note its number of channels.
+        """Check the panel and store its number of channels.
 
         Parameters
         ----------
         X : sktime panel
-            Any mtype.
+            Panel of any mtype.
         y : array-like of shape (n_instances,), optional
-            Only its length is looked at.
+            Labels. Only their number is checked.
 
         Returns
         -------
@@ -44,13 +45,13 @@ class PanelToTensor(ArrayOutputMixin, TransformerMixin, BaseEstimator, auto_wrap
         Raises
         ------
         ValueError
-            If X is broken, or a pd-multiindex panel has not as many instances as y, as happens
-            when scikit-learn splits its rows.
+            If X is invalid, or if X and y have different numbers of instances, as happens when
+            scikit-learn splits the rows of a pd-multiindex panel.
         """
         panel = panel_to_tensor(X)
         if y is not None and len(y) != len(panel):
             advice = f" {MULTIINDEX_ADVICE}" if is_multiindex(X) else ""
-            raise ValueError(f"X has {len(panel)} instances, y has {len(y)}.{advice}")
+            raise ValueError(f"X has {len(panel)} instances, but y has {len(y)}.{advice}")
         self.n_channels_in_ = self.n_features_in_ = panel.shape[1]
         return self
 
@@ -60,7 +61,7 @@ class PanelToTensor(ArrayOutputMixin, TransformerMixin, BaseEstimator, auto_wrap
         Parameters
         ----------
         X : sktime panel
-            Any mtype, with as many channels as in fit.
+            Panel of any mtype, with the same number of channels as in fit.
 
         Returns
         -------
@@ -69,7 +70,9 @@ class PanelToTensor(ArrayOutputMixin, TransformerMixin, BaseEstimator, auto_wrap
         check_is_fitted(self)
         panel = panel_to_tensor(X)
         if panel.shape[1] != self.n_channels_in_:
-            raise ValueError(f"X has {panel.shape[1]} channels, fit saw {self.n_channels_in_}.")
+            raise ValueError(
+                f"X has {panel.shape[1]} channels; expected {self.n_channels_in_}, as in fit."
+            )
         return panel
 
     def get_feature_names_out(self, input_features=None):
@@ -83,13 +86,13 @@ class PanelToTensor(ArrayOutputMixin, TransformerMixin, BaseEstimator, auto_wrap
         Returns
         -------
         ndarray of str
-            "channel0" and so on.
+            Names such as "channel0".
         """
         check_is_fitted(self)
         return np.array([f"channel{k}" for k in range(self.n_channels_in_)], dtype=object)
 
     def __sklearn_tags__(self):
-        """Say that panels are expected."""
+        """Return the tags, which expect panels."""
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True

@@ -22,9 +22,39 @@ from relayestimators.inspection import (
     knockout_sweep,
 )
 from relayestimators.inspection._ablation import Ablation, Knockout
+from relayestimators.panels import _panel
 from relayestimators.relay._information import information_of_counts, mutual_information
 
 # ---------------------------------------------------------------- what is measured
+
+
+@pytest.mark.parametrize(
+    ("study", "n_scans"),
+    [
+        (partial(knockout_importance, pairs=True), 1),
+        (partial(knockout_curve, order=range(6), n_random=9), 1),
+        (partial(knockout_specificity, relays=[[0], [1], [2]], n_random=40), 1),
+        (knockout_sweep, 1),
+        (partial(compare_rankings, n_random=40, n_resamples=2), 2),  # to rank, and to measure
+    ],
+    ids=["importance", "curve", "specificity", "sweep", "rankings"],
+)
+def test_a_panel_is_scanned_once_however_many_knockouts_there_are(
+    study, n_scans, fitted, monkeypatch
+):
+    scanned = []
+    scan = _panel.all_finite
+    monkeypatch.setattr(_panel, "all_finite", lambda X: scanned.append(len(X)) or scan(X))
+    study(fitted, *make_panel())
+    assert len(scanned) == n_scans
+
+
+@pytest.mark.parametrize("study", [knockout_importance, compare_rankings])
+def test_a_panel_that_is_not_finite_is_refused_before_any_work(study, fitted):
+    X, y = make_panel()
+    X[7, 1, 3] = np.inf
+    with pytest.raises(ValueError, match="X contains infinity.*time step 3"):
+        study(fitted, X, y)
 
 
 def test_information_of_tables_is_that_of_columns():
