@@ -1,8 +1,9 @@
 """Descriptions of parameters that many functions share, written once.
 
 In a docstring a line such as ``%(n_jobs)s`` stands for the whole entry of that parameter. Text
-after it says what is particular here: ``%(random_state)s the random sets of nodes`` becomes
-"Controls the randomness of the random sets of nodes. ...".
+after it is what is particular in this place, and is inserted where the description has ``{}`` or
+else appended: ``%(random_state)s the random sets of nodes`` becomes "Controls the randomness of the
+random sets of nodes. ...".
 """
 
 import re
@@ -200,5 +201,7 @@ def fill_docs(documented):
 def _entry(reference):
     margin, name, particular = reference.groups()
     head, description = PARAMETERS[name]
+    if particular and "{}" not in description:
+        description += " {}"
     text = fill(description.format(particular), width=96 - len(margin))
     return indent(f"{head.format()}\n{indent(text, '    ')}", margin)

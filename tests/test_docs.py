@@ -27,6 +27,16 @@ def test_an_entry_is_indented_and_completed_by_the_text_after_it():
     assert lines[6].strip() == "verbose : int, default=0"
 
 
+def test_particular_text_is_appended_where_the_entry_has_no_place_for_it():
+    def documented():
+        """Do.
+
+        %(verbose)s It is written to stderr.
+        """
+
+    assert "progress bar. It is written to stderr." in fill_docs(documented).__doc__
+
+
 def test_an_unknown_entry_is_an_error():
     def documented():
         """%(nonsense)s"""

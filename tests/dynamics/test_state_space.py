@@ -223,7 +223,7 @@ def test_end_points_of_a_network_that_forgets_and_of_one_that_oscillates():
     assert (oscillates.period == 2).all()
 
 
-@pytest.mark.parametrize("period", [1, 2, 5, 20, 21])
+@pytest.mark.parametrize("period", [1, 2, 6, 8, 20, 21])
 def test_period_of_a_rotation(period):
     """The period is found if it fits into half of the run, of 40 and of 12 time steps."""
     angle = 2 * np.pi * np.arange(40) / period
