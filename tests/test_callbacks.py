@@ -480,11 +480,7 @@ def test_a_training_that_diverges_goes_on():
         (held(every=0.5), TypeError, "every=0.5; expected an integer >= 1"),
         (held(method="guess"), ValueError, "method='guess'; expected one of"),
         (held(state="c"), ValueError, "state='c'"),
-<<<<<<< HEAD
-        (held(timepoints=[10]), ValueError, "timepoints contains"),
-=======
         (held(timepoints=[10]), ValueError, r"timepoints contains \[10\]"),
->>>>>>> 47ec4183e80fe8366ea398124b09693e1b0c8791
         (held(concepts=[[0], [1]]), ValueError, "n_classes=3"),
         (
             RelayHistory(X_HELD, np.where(Y_HELD == "low", "lower", Y_HELD)),
