@@ -418,7 +418,7 @@ def test_memory_cells():
     scores = rank_nodes(net, X, y, state="c", random_state=0)
     np.testing.assert_array_equal(scores, relays.relay_map_)
     for method in ("gradient", "readout"):
-        with pytest.raises(ValueError, match=f"method='{method}' with state='c'; it knows"):
+        with pytest.raises(ValueError, match=f"state='c' with method='{method}'"):
             rank_nodes(net, X, y, method=method, state="c")
 
 

@@ -183,7 +183,7 @@ def test_an_analyzer_brings_its_layer_state_and_concepts():
     ):
         with pytest.raises(ValueError, match="layer=1; expected 0"):
             study(net, X, y, layer=1)
-        with pytest.raises(ValueError, match="state='h', but the nodes of the analyzer are of 'c'"):
+        with pytest.raises(ValueError, match="state='h'; expected 'c'"):
             study(net, X, y, state="h")
 
 

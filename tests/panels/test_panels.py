@@ -118,7 +118,7 @@ def test_transformer_is_the_function():
     np.testing.assert_array_equal(transformer.transform(frames), X)
     with pytest.raises(ValueError, match="X has 1 channels; expected 2"):
         transformer.transform(X[:, :1])
-    with pytest.raises(ValueError, match="X has 12 instances, y has 5"):
+    with pytest.raises(ValueError, match="X has 12 instances, but y has 5"):
         transformer.fit(frames, y[:5])
 
 
