@@ -271,8 +271,8 @@ def _run(ablation, runs, value, values, single_thread):
     clamps = []
     for nodes, start, stop, seed in runs:
         rng = np.random.RandomState(seed)
-        held = draw_values(value, values[..., nodes], rng, len(ablation.y), same=True)
-        clamps.append(Clamp(nodes, held, start, stop, ablation.layer, ablation.state))
+        drawn = draw_values(value, values[..., nodes], rng, len(ablation.y), same=True)
+        clamps.append(Clamp(nodes, drawn, start, stop, ablation.layer, ablation.state))
     # X was checked when the intact network was run, and need not be checked for every task
     with one_thread(single_thread), config_context(assume_finite=True):
         proba = ablation.estimator.knock_out(ablation.X, clamps).proba

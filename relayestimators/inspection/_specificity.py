@@ -178,7 +178,7 @@ def measure_beside_random(ablation, knockouts, n_random, rng, value, **options):
     rng : RandomState
         Controls the randomness of the sets and of drawn values.
     value : str, float or array-like
-        What nodes are held at.
+        Value that nodes are clamped to.
     **options : dict
         Of `Ablation.measure`.
 

@@ -7,7 +7,7 @@ from ._layout import join_directions, time_major
 
 
 class IntactRun:
-    """What knockouts of the same instances share: projected inputs and the run without clamps.
+    """Projected inputs and the run without clamps, which knockouts of the same instances share.
 
     Each part is computed when it is first needed.
 

@@ -1,4 +1,4 @@
-"""What a panel must be: three-dimensional, numeric, and NaN only after the end of a series."""
+"""Checks of panels: three dimensions, numbers, and NaN only after the end of a series."""
 
 import numpy as np
 from sklearn import get_config
