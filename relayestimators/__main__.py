@@ -19,7 +19,7 @@ def parser():
         prog="relayestimators", description="Information relays in recurrent networks."
     )
     commands = top.add_subparsers(dest="command", required=True)
-    study = _command(
+    study = _add_command(
         commands,
         _study,
         "study",
@@ -54,10 +54,10 @@ def parser():
     return top
 
 
-def _command(commands, run, name, words):
-    """Return the parser of a command, with the options that all commands have."""
+def _add_command(commands, run, name, description):
+    """Add a command with the options that all commands have, and return its parser."""
     command = commands.add_parser(
-        name, help=words, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        name, help=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     command.set_defaults(run=run)
     command.add_argument("--output", type=Path, default=Path(name), help="folder for the results")
@@ -85,6 +85,7 @@ def main(arguments=None):
 
 
 def _study(options, command_line):
+    """Run a study, and return the exit status."""
     try:
         check_integer(options.hidden_size, name="--hidden-size", low=1)
         check_integer(options.relays, name="--relays", low=1, high=options.hidden_size)
@@ -114,10 +115,11 @@ def _study(options, command_line):
     )
     settings = {k: v for k, v in vars(options).items() if k not in ("output", "run")}
     print(study_table(results, dataset=options.dataset))
-    return _wrote(write_study(results, options.output, settings=settings))
+    return _print_paths(write_study(results, options.output, settings=settings))
 
 
-def _wrote(paths):
+def _print_paths(paths):
+    """Print which files were written, and return the exit status."""
     for path in paths:
         print(f"wrote {path}")
     return 0

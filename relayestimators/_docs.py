@@ -102,6 +102,14 @@ PARAMETERS = {
         "scoring : str, callable or None, default=None",
         "Metric as in scikit-learn; None is accuracy.",
     ),
+    "n_relays": (
+        "n_relays : int or float, default=0.25",
+        "Number of nodes per set; a float is a fraction of all nodes.",
+    ),
+    "n_resamples": (
+        "n_resamples : int, default=100",
+        "Number of random halves of the instances for the confidence intervals.",
+    ),
     "n_draws": (
         "n_draws : int, default=5",
         'Number of draws if `value` is random ("resample" or "noise"); results are means over '
@@ -135,6 +143,24 @@ PARAMETERS = {
         "states : array-like of shape (n_instances, n_nodes)",
         "Discretized states at one time step, integers from 0.",
     ),
+    "axes": (
+        "axes : sequence of two matplotlib Axes, default=None",
+        "Axes of the similarity and of the image; by default a new figure.",
+    ),
+    "n_components": (
+        "n_components : {{2, 3}}, default=2",
+        "Number of principal components to draw.",
+    ),
+    "what": (
+        'what : {{"similarity", "stability", "drift"}}, default="similarity"',
+        "Quantity to draw. Stability is the similarity above chance, as a fraction of its value at "
+        "lag 0.",
+    ),
+    "chance": (
+        "chance : bool, default=True",
+        "Whether to draw the value that is expected if relays are at random nodes.",
+    ),
+    "label": ("label : str, default=None", "Name of the group of networks in the legend."),
     "ax": ("ax : matplotlib Axes, default=None", "Axes to draw on; by default a new figure."),
     "hidden": (
         "hidden : array-like of shape (n_instances, n_timepoints, n_nodes)",

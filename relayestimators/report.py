@@ -24,12 +24,29 @@ def study_table(results, *, dataset="data"):
     ----------
     results : dict of str to Bunch
         From :func:`relay_study`.
-    dataset : str
+    dataset : str, default="data"
         Name of the data set, for the title.
 
     Returns
     -------
     str
+
+    See Also
+    --------
+    write_study : Writes the table and more to files.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relayestimators import RNNClassifier, relay_study
+    >>> from relayestimators.report import study_table
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 1, 5))
+    >>> y = np.where(X.sum(axis=(1, 2)) > 0, "up", "down")
+    >>> nets = {"RNN": RNNClassifier(max_epochs=2, random_state=0)}
+    >>> results = relay_study(nets, X[:50], y[:50], X[50:], y[50:], n_random=2, random_state=0)
+    >>> print(study_table(results, dataset="sums").splitlines()[0])
+    Information relays in sums
     """
     analyzers = [result.analyzer for result in results.values()]
     rows = [row for name, result in results.items() for row in _rows(name, result)]
@@ -73,13 +90,14 @@ _HEADER = [
 
 
 def _rows(name, result):
+    """Yield the rows of the table for one network, one per class."""
     analyzer = result.analyzer
     knocked_out = np.isin(analyzer.timepoints_, result.timepoints)
     for concept, label in enumerate(analyzer.classes_):
         own = result.loss[concept, :, concept].mean()
-        chance = result.random_loss[concept, :, :, concept].mean(axis=0)
-        low, middle, high = np.quantile(chance, [0.1, 0.5, 0.9]) if chance.size else [np.nan] * 3
-        accuracy = result.random_accuracy_loss[concept].mean(axis=0)
+        random = result.random_loss[concept, :, :, concept].mean(axis=0)
+        low, middle, high = np.quantile(random, [0.1, 0.5, 0.9]) if random.size else [np.nan] * 3
+        random_accuracy = result.random_accuracy_loss[concept].mean(axis=0)
         yield [
             name if concept == 0 else "",
             f"{analyzer.n_relays_} of {len(analyzer.ranking_)}" if concept == 0 else "",
@@ -89,15 +107,16 @@ def _rows(name, result):
             f"{result.information[concept]:.3f}",
             f"{own:.3f}",
             f"{middle:.3f} [{low:.3f}, {high:.3f}]",
-            f"{(chance < own).mean():.0%}" if chance.size else "-",
+            f"{(random < own).mean():.0%}" if random.size else "-",
             f"{result.accuracy_loss[concept].mean():.3f} "
-            f"({np.median(accuracy) if accuracy.size else np.nan:.3f})",
+            f"({np.median(random_accuracy) if random_accuracy.size else np.nan:.3f})",
             f"{np.nanmin(analyzer.coverage_[concept][knocked_out]):.1f}",
             " ".join(map(str, result.relays[concept, -1])),
         ]
 
 
 def _aligned(rows):
+    """Return lines with aligned columns, and a rule below the first."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     return [lines[0], "-" * max(map(len, lines)), *lines[1:]]
@@ -120,6 +139,26 @@ def write_study(results, folder, *, settings):
     list of Path
         Files that were written: table.txt, results.json, relay_map.csv, knockouts.csv,
         relay_maps.png, knockouts.png.
+
+    See Also
+    --------
+    study_table : Returns the table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tempfile import TemporaryDirectory
+    >>> from relayestimators import RNNClassifier, relay_study
+    >>> from relayestimators.report import write_study
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 1, 5))
+    >>> y = np.where(X.sum(axis=(1, 2)) > 0, "up", "down")
+    >>> nets = {"RNN": RNNClassifier(max_epochs=2, random_state=0)}
+    >>> results = relay_study(nets, X[:50], y[:50], X[50:], y[50:], n_random=2, random_state=0)
+    >>> with TemporaryDirectory() as folder:
+    ...     paths = write_study(results, folder, settings={"dataset": "sums"})
+    >>> [path.name for path in paths][:3]
+    ['table.txt', 'results.json', 'relay_map.csv']
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -150,6 +189,7 @@ def write_study(results, folder, *, settings):
 
 
 def _as_json(result):
+    """Return the fields of a result and of its analyzer that are stored in the JSON file."""
     analyzer = result.analyzer
     fields = {key: value for key, value in result.items() if key not in ("analyzer", "timepoints")}
     fields["knockout_timepoints"] = result.timepoints
@@ -161,6 +201,7 @@ _MAP_COLUMNS = ("net", "class", "timepoint", "node", "relay_information_bits", "
 
 
 def _map_rows(results):
+    """Yield the rows of relay_map.csv, one per network, class, time step and node."""
     for name, result in results.items():
         analyzer = result.analyzer
         for (concept, step, node), value in np.ndenumerate(analyzer.relay_map_):
@@ -180,6 +221,7 @@ _KNOCKOUT_COLUMNS += ("accuracy_loss",)
 
 
 def _knockout_rows(results):
+    """Yield the rows of knockouts.csv, one per set of nodes, time step and measured class."""
     for name, result in results.items():
         classes, steps = result.analyzer.classes_, result.timepoints
         for (owner, step, measured), loss in np.ndenumerate(result.loss):
@@ -187,9 +229,9 @@ def _knockout_rows(results):
             nodes = " ".join(map(str, result.relays[owner, step]))
             accuracy = result.accuracy_loss[owner, step]
             yield *common, nodes, "relays", classes[measured], loss, accuracy
-            for draw, chance in enumerate(result.random_loss[owner, step, :, measured]):
-                accuracy = result.random_accuracy_loss[owner, step, draw]
-                yield *common, "", f"random {draw}", classes[measured], chance, accuracy
+            for k, random_loss in enumerate(result.random_loss[owner, step, :, measured]):
+                accuracy = result.random_accuracy_loss[owner, step, k]
+                yield *common, "", f"random {k}", classes[measured], random_loss, accuracy
 
 
 def _write_csv(path, columns, rows):
@@ -201,7 +243,7 @@ def _write_csv(path, columns, rows):
 
 
 def _grid(results, width, height):
-    """Return a figure and axes, one row per net and one column per class."""
+    """Return a figure and axes, with one row per network and one column per class."""
     from matplotlib.figure import Figure  # without pyplot, so that no window is opened
 
     n_classes = len(next(iter(results.values())).analyzer.classes_)
@@ -210,11 +252,12 @@ def _grid(results, width, height):
 
 
 def _draw_maps(results, path):
+    """Draw the relay maps of all networks and classes, with one color scale per network."""
     figure, axes = _grid(results, 5.0, 3.2)
     for row, (name, result) in zip(axes, results.items(), strict=True):
         analyzer = result.analyzer
-        sound = analyzer.relay_map_[analyzer.reliable_]
-        highest = sound.max() if sound.size else np.nanmax(analyzer.relay_map_)
+        reliable = analyzer.relay_map_[analyzer.reliable_]
+        highest = reliable.max() if reliable.size else np.nanmax(analyzer.relay_map_)
         for concept, ax in enumerate(row):
             RelayMapDisplay.from_estimator(
                 result.analyzer, concept=concept, ax=ax, vmax=max(highest, 1e-3)
@@ -224,6 +267,7 @@ def _draw_maps(results, path):
 
 
 def _draw_knockouts(results, path):
+    """Draw what knockouts lose of their own class, for all networks and classes."""
     figure, axes = _grid(results, 5.0, 3.2)
     for row, (name, result) in zip(axes, results.items(), strict=True):
         for concept, ax in enumerate(row):

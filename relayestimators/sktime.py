@@ -9,6 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import column_or_1d
 from sktime.classification.base import BaseClassifier
 
+from ._docs import fill_docs
 from .analyzer import RelayAnalyzer
 from .classifiers import GRUClassifier, LSTMClassifier, RNNClassifier
 from .panels import panel_to_tensor
@@ -26,10 +27,8 @@ class _RelayClassifier(BaseClassifier):
         "authors": ["relayestimators developers"],
         "maintainers": ["relayestimators developers"],
         "python_dependencies": ["torch", "skorch"],
-        "X_inner_mtype": [
-            "df-list",
-            "numpy3D",
-        ],  # all other formats become df-list
+        # sktime converts all other formats to the first of these.
+        "X_inner_mtype": ["df-list", "numpy3D"],
         "y_inner_mtype": "numpy1D",
         "capability:multivariate": True,
         "capability:unequal_length": True,
@@ -39,7 +38,7 @@ class _RelayClassifier(BaseClassifier):
         "capability:random_state": True,
         "property:randomness": "derandomized",
     }
-    _net_class = None  # the classifier inside
+    _net_class = None  # class of `net_`
     _module_params = ("hidden_size", "num_layers", "bidirectional", "dropout")
 
     def __init__(
@@ -78,10 +77,10 @@ class _RelayClassifier(BaseClassifier):
         more = params.pop("net_params") or {}
         for name in self._module_params:
             params[f"module__{name}"] = params.pop(name)
-        if twice := sorted(params.keys() & more.keys()):
-            own = [name.removeprefix("module__") for name in twice]
-            raise ValueError(f"net_params contains {twice}; set the parameters {own} instead.")
-        # cloned, because training changes skorch's callbacks, and parameters must not change
+        if duplicates := sorted(params.keys() & more.keys()):
+            own = [name.removeprefix("module__") for name in duplicates]
+            raise ValueError(f"net_params contains {duplicates}; set the parameters {own} instead.")
+        # It is cloned, because training changes callbacks, but must not change parameters.
         return clone(self._net_class(**params, **more))
 
     def _fit(self, X, y):
@@ -94,6 +93,7 @@ class _RelayClassifier(BaseClassifier):
     def _predict_proba(self, X):
         return self.net_.predict_proba(panel_to_tensor(X))
 
+    @fill_docs
     def find_relays(self, X, y, **options):
         """Find which nodes of the trained network relay which class, and when.
 
@@ -102,8 +102,7 @@ class _RelayClassifier(BaseClassifier):
         X : sktime panel
             Any panel that `predict` accepts, or the array that `panel_to_tensor` returns for it.
             The network should not have been trained on it.
-        y : array-like of shape (n_instances,)
-            True labels.
+        %(y)s
         **options : dict
             Parameters of :class:`RelayAnalyzer`, such as ``timepoints``, ``align`` and
             ``n_permutations``. By default ``random_state`` is that of this classifier.
@@ -199,9 +198,7 @@ _DOC = """{summary}
     net_params : dict, optional
         Further parameters of :class:`relayestimators.{net}`, such as
         ``{{"optimizer__weight_decay": 0.01}}``.
-    random_state : int, RandomState instance or None, default=None
-        Controls the randomness of initial weights, shuffling and dropout. Pass an int for
-        reproducible results.
+    %(random_state)s initial weights, shuffling and dropout
 
     Attributes
     ----------
@@ -244,7 +241,8 @@ _DOC = """{summary}
     """
 
 
-class RelayRNNClassifier(_RelayClassifier):  # noqa: D101 (made from the common text)
+@fill_docs
+class RelayRNNClassifier(_RelayClassifier):  # noqa: D101 (its docstring is made from _DOC)
     __doc__ = _DOC.format(
         name="RelayRNNClassifier",
         net="RNNClassifier",
@@ -289,6 +287,7 @@ class RelayRNNClassifier(_RelayClassifier):  # noqa: D101 (made from the common 
         )
 
 
+@fill_docs
 class RelayGRUClassifier(_RelayClassifier):  # noqa: D101
     __doc__ = _DOC.format(
         name="RelayGRUClassifier",
@@ -299,6 +298,7 @@ class RelayGRUClassifier(_RelayClassifier):  # noqa: D101
     _net_class = GRUClassifier
 
 
+@fill_docs
 class RelayLSTMClassifier(_RelayClassifier):  # noqa: D101
     __doc__ = _DOC.format(
         name="RelayLSTMClassifier",

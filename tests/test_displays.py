@@ -1,4 +1,4 @@
-"""Displays draw what they are given, and say what is missing when matplotlib is."""
+"""Displays draw the arrays they are given, and name matplotlib where it is not installed."""
 
 import sys
 
@@ -21,6 +21,12 @@ from relayestimators.displays import (
 )
 from relayestimators.dynamics import drift_summary, trajectory_pca
 from relayestimators.inspection import knockout_curve
+
+
+@pytest.fixture(scope="session")
+def cell():
+    """Displays do not depend on the cell; one is enough."""
+    return "gru"
 
 
 @pytest.fixture(autouse=True)
@@ -140,15 +146,15 @@ def test_drift_draws_the_summary(what):
     assert display.line_.get_linewidth() == 3
     edge = display.band_.get_paths()[0].vertices
     for x, *ends in zip(summary.lags, *summary[what].confidence_interval, strict=True):
-        there = edge[edge[:, 0] == x, 1]
-        np.testing.assert_allclose([there.min(), there.max()], ends)
+        ends_there = edge[edge[:, 0] == x, 1]
+        np.testing.assert_allclose([ends_there.min(), ends_there.max()], ends)
     chance = {"similarity": summary.chance.mean, "drift": 1 - summary.chance.mean}
     np.testing.assert_array_equal(display.chance_line_.get_ydata(), chance.get(what, [0, 0, 0]))
     assert what in display.ax_.get_ylabel()
     assert display.ax_.get_xlabel() == "lag (time steps)"
 
 
-def test_drift_of_several_kinds_of_nets():
+def test_drift_of_several_groups_of_networks():
     first = DriftDisplay.from_maps(some_maps(0), label="RNN")
     second = DriftDisplay.from_maps(some_maps(1), label="GRU", ax=first.ax_)
     assert second.ax_ is first.ax_
@@ -175,7 +181,7 @@ def test_drift_from_maps_is_drift_of_the_summary():
     assert DriftDisplay([0, 1], [1, 0.5]).plot().band_ is None
 
 
-def test_drift_refuses_what_it_cannot_draw():
+def test_drift_raises_errors_for_bad_arguments():
     apart, mean = (drift_summary(some_maps(), per_concept=each) for each in (True, False))
     with pytest.raises(ValueError, match="keeps 2 concepts apart"):
         DriftDisplay.from_summary(apart)
@@ -196,8 +202,8 @@ def test_state_space_draws_the_mean_trajectories(fitted):
         np.testing.assert_allclose(line.get_xydata(), result.class_means[k])
         window = display.window_lines_[k].get_xydata()
         np.testing.assert_allclose(window, result.class_means[k, 3:7])
-    share = result.explained_variance_ratio[1]
-    assert display.ax_.get_ylabel() == f"PC 2 ({share:.0%} of variance)"
+    fraction = result.explained_variance_ratio[1]
+    assert display.ax_.get_ylabel() == f"PC 2 ({fraction:.0%} of variance)"
     labels = [text.get_text() for text in display.legend_.get_texts()]
     assert labels == [*sorted(set(y)), "start", "end", "time steps 3 to 6"]
 
@@ -215,8 +221,8 @@ def test_single_trajectories_have_the_colors_of_their_classes(fitted):
     assert not StateSpaceDisplay.from_result(result, y, n_single=0).single_lines_
 
 
-def test_marks_of_time():
-    """Start, end, and arrowheads that point where the trajectory goes."""
+def test_start_end_and_arrowheads():
+    """The start, the end, and arrowheads that point along the trajectory are drawn."""
     path = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 2.0], [1.01, 2.0]])
     display = StateSpaceDisplay(path[None], class_means=path[None]).plot()
     (arrows,) = display.arrows_
@@ -276,12 +282,12 @@ def test_state_space_without_labels_and_with_many():
 def test_history_of_relays():
     rng = np.random.default_rng(0)
     maps = rng.random((4, 2, 3, 5))
-    maps[0] = 0  # nothing relayed yet
+    maps[0] = 0  # no relays yet
     accuracy = [0.2, 0.4, 0.8, 0.9]
     display = RelayHistoryDisplay.from_maps([0, 1, 5, 25], maps, concept=1, accuracy=accuracy)
     np.testing.assert_allclose(display.image_.get_array(), maps[:, 1].mean(axis=1).T)
-    shares = maps[1:, 1] / np.linalg.norm(maps[1:, 1], axis=2, keepdims=True)
-    expected = (shares * shares[-1]).sum(axis=2).mean(axis=1)  # cosines, over time steps
+    fractions = maps[1:, 1] / np.linalg.norm(maps[1:, 1], axis=2, keepdims=True)
+    expected = (fractions * fractions[-1]).sum(axis=2).mean(axis=1)  # cosines, over time steps
     drawn = display.line_.get_ydata()
     assert np.isnan(drawn[0])
     np.testing.assert_allclose(drawn[1:], expected)
@@ -304,7 +310,7 @@ def test_history_of_a_callback():
     np.testing.assert_array_equal(display.accuracy_line_.get_ydata(), relays.accuracy_)
 
 
-def test_history_of_a_training_that_failed_at_a_checkpoint():
+def test_history_with_a_failed_checkpoint():
     maps = np.random.default_rng(0).random((3, 1, 4, 5))
     maps[1] = np.nan
     display = RelayHistoryDisplay.from_maps([1, 2, 3], maps)

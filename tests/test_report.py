@@ -1,4 +1,4 @@
-"""The whole line: relay_study, its table and files, and the command line."""
+"""relay_study, its table and files, and the command line."""
 
 import csv
 import json
@@ -12,9 +12,9 @@ from relayestimators.__main__ import main
 from relayestimators.report import study_table, write_study
 
 
-def test_study_leaves_out_time_steps_too_few_series_have(tmp_path):
+def test_study_omits_time_steps_of_few_series(tmp_path):
     X, y = make_panel(n_instances=240, n_timepoints=8)
-    X = cut_short(X, np.where(np.arange(240) < 4, 7, 5))  # step 7 nobody has, 5 and 6 four
+    X = cut_short(X, np.where(np.arange(240) < 4, 7, 5))  # 4 series have steps 5 and 6, none 7
     net = RNNClassifier(module__hidden_size=4, max_epochs=2, random_state=0)
     with pytest.warns(CoverageWarning):
         results = relay_study({"RNN": net}, X[60:], y[60:], X[:60], y[:60], n_random=0)
@@ -34,7 +34,7 @@ def study():
     return relay_study(nets, X[:90], y[:90], X[90:], y[90:], n_relays=2, n_random=3, random_state=0)
 
 
-def test_study_has_the_shapes_it_promises(study):
+def test_study_has_the_documented_shapes(study):
     assert list(study) == ["RNN", "GRU"]
     for result in study.values():
         assert result.accuracy > 0.8
@@ -48,7 +48,7 @@ def test_study_has_the_shapes_it_promises(study):
         assert result.timepoints.tolist() == [0, 1, 2, 3]
 
 
-def test_study_knocks_out_the_relays_it_found(study):
+def test_study_knocks_out_the_relays_of_its_analyzer(study):
     for result in study.values():
         for concept in range(3):
             for t in range(4):
@@ -56,7 +56,7 @@ def test_study_knocks_out_the_relays_it_found(study):
                 np.testing.assert_array_equal(result.relays[concept, t], expected)
 
 
-def test_table_and_files_say_what_was_measured(study, tmp_path):
+def test_table_and_files_have_the_results(study, tmp_path):
     table = study_table(study, dataset="a test")
     assert "2 of 8" in table
     assert "two classes" not in table
@@ -113,7 +113,7 @@ def test_command_line(tmp_path, capsys):
     assert settings["seed"] == 0
 
 
-def test_command_line_is_silent_when_asked_and_helps(tmp_path, capsys):
+def test_command_line_is_quiet_and_names_bad_choices(tmp_path, capsys):
     main(
         f"study --dataset UnitTest --cells RNN --epochs 1 --relays 1 --random-sets 1 --quiet "
         f"--output {tmp_path}".split()
@@ -132,7 +132,7 @@ def test_command_line_is_silent_when_asked_and_helps(tmp_path, capsys):
         ("--output {file}", "File exists"),
     ],
 )
-def test_command_line_refuses_before_it_works(arguments, match, tmp_path, capsys):
+def test_command_line_raises_errors_before_training(arguments, match, tmp_path, capsys):
     file = tmp_path / "file"
     file.write_text("mine")
     with pytest.raises(SystemExit):

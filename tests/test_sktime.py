@@ -1,4 +1,4 @@
-"""Our classifiers in sktime: its checks, panels, pipelines, tuning, benchmarks; relays there."""
+"""The sktime classifiers: sktime's checks, panels, pipelines, tuning, benchmarks, and relays."""
 
 import inspect
 
@@ -51,7 +51,7 @@ def ragged():
     return cut_short(X, 4 + np.arange(len(X)) % 7), y
 
 
-# ---------------------------------------------------------------- sktime's own checks
+# ---------------------------------------------------------------- checks of sktime
 
 
 @pytest.mark.filterwarnings("ignore")  # the checks themselves warn
@@ -69,7 +69,7 @@ def test_check_estimator(cell):
     assert set(results.values()) == {"PASSED"}
 
 
-# ---------------------------------------------------------------- the net inside
+# ---------------------------------------------------------------- the network inside
 
 
 @pytest.mark.parametrize("cell", FACES)
@@ -210,7 +210,7 @@ def test_padded_arrays_are_for_relays_only():
 def test_containers_of_labels(make):
     X, y = make_panel()
     face = small_face()
-    face.fit(X, y if make is list else make(y))  # sktime itself takes no lists
+    face.fit(X, y if make is list else make(y))  # `fit` of sktime accepts no lists
     assert face.classes_.tolist() == ["high", "low", "mid"]
     relays = face.find_relays(X, make(y), n_relays=2)
     assert relays.error_rate_ == pytest.approx(1 - face.score(X, y))
@@ -265,7 +265,7 @@ def test_no_relays_without_a_net():
     with pytest.raises(NotFittedError, match="has not been fitted yet"):
         small_face().find_relays(X, y)
     same = np.repeat("same", len(y))
-    face = small_face().fit(X, same)  # sktime trains nothing
+    face = small_face().fit(X, same)  # sktime trains no classifier
     assert (face.predict(X) == same).all()
     with pytest.raises(ValueError, match="no network to find relays in"):
         face.find_relays(X, same)
@@ -294,7 +294,7 @@ def test_pipelines():
 def test_sklearn_transformer_in_front():
     X, y = ragged()
     frames = as_frames(X)
-    scale = TabularToSeriesAdaptor(StandardScaler())  # every series on its own
+    scale = TabularToSeriesAdaptor(StandardScaler())  # scales every series separately
     scaled = panel_to_tensor(scale.fit_transform(frames))
     np.testing.assert_allclose(np.nanmean(scaled, axis=2), 0, atol=1e-6)
     pipeline = make_pipeline(TabularToSeriesAdaptor(StandardScaler()), small_face())
@@ -333,7 +333,7 @@ def test_grid_search_over_a_pipeline():
 
 
 def test_each_face_has_its_own_home():
-    """The limits of the two libraries, as of those pinned; docs/compatibility.md tells of them."""
+    """docs/compatibility.md describes these limits, which the pinned libraries have."""
     X, y = make_panel()
     net = GRUClassifier(module__hidden_size=4, max_epochs=3, random_state=0)
     with pytest.raises(AttributeError, match="clone"):
@@ -346,7 +346,7 @@ def test_each_face_has_its_own_home():
         RelayAnalyzer(small_face()).fit(X, y)
     with pytest.raises(TypeError, match="X must be in an sktime compatible format"):
         small_face().fit(X.tolist(), y)
-    # sktime makes a table of the panel: channels become one long series
+    # sktime makes a table of the panel, in which the channels become one long series.
     pipeline = (TruncationTransformer(lower=0, upper=5) * net).fit(X, y)
     table = X[:, :, :5].reshape(60, 10)
     np.testing.assert_array_equal(pipeline.predict(X), net.fit(table, y).predict(table))
@@ -357,7 +357,7 @@ def test_each_face_has_its_own_home():
 
 
 def official_split(loader):
-    """Both parts of a set in one panel, and the split that takes them apart again."""
+    """Return both parts of a data set in one panel, and the split into these parts."""
     (X_train, y_train), (X_test, y_test) = (loader(split=part) for part in ("train", "test"))
     data = (
         pd.concat([X_train, X_test], ignore_index=True),
@@ -375,7 +375,7 @@ def make_benchmark(*loaders):
     return benchmark
 
 
-# one fold has no standard deviation
+# A single fold has no standard deviation.
 one_fold = pytest.mark.filterwarnings(
     "ignore:Degrees of freedom:RuntimeWarning", "ignore:invalid value:RuntimeWarning"
 )
@@ -420,7 +420,7 @@ def test_benchmark_in_folds_with_two_workers():
 
 
 def test_benchmark_hides_what_failed():
-    """Why a benchmark needs a look at its failed experiments: it runs through regardless."""
+    """A benchmark goes on after an error, so `failed_experiments` has to be checked."""
     benchmark = ClassificationBenchmark()
     benchmark.add_estimator({"good": small_face(), "bad": small_face(hidden_size=-1)})
     benchmark.add_task(load_unit_test, KFold(2), [accuracy_score])

@@ -7,7 +7,7 @@ from .._validation import check_choice, check_integer
 from ..dynamics import drift_summary
 from ._axes import COLORS, axes_for
 
-_WHAT = {
+_LABELS = {
     "similarity": "similarity of relays",
     "stability": "stability of relays\n(0: chance, 1: relays stay)",
     "drift": "drift of relays (1 - similarity)",
@@ -78,15 +78,11 @@ class DriftDisplay:
         ----------
         summary : Bunch
             From :func:`drift_summary`.
-        what : {"similarity", "stability", "drift"}, default="similarity"
-            Quantity to draw. Stability is the similarity above chance, as a fraction of its value
-            at lag 0.
+        %(what)s
         concept : int, optional
             Number of the concept, if the summary keeps concepts apart.
-        chance : bool, default=True
-            Whether to draw the value that is expected if relays are at random nodes.
-        label : str, optional
-            Name of the group of networks in the legend.
+        %(chance)s
+        %(label)s
         %(ax)s
         **kwargs : dict
             Options of ``Axes.plot`` for the line.
@@ -95,8 +91,8 @@ class DriftDisplay:
         -------
         DriftDisplay
         """
-        check_choice(what, name="what", choices=_WHAT)
-        pick = _pick(summary.similarity.mean, concept)
+        check_choice(what, name="what", choices=_LABELS)
+        index = _index_of_concept(summary.similarity.mean, concept)
         expected = {
             "similarity": summary.chance.mean,
             "stability": np.zeros_like(summary.stability.mean),
@@ -104,9 +100,9 @@ class DriftDisplay:
         }
         display = cls(
             summary.lags,
-            summary[what].mean[pick],
-            confidence_interval=summary[what].confidence_interval[(slice(None), *pick)],
-            chance=expected[what][pick] if chance else None,
+            summary[what].mean[index],
+            confidence_interval=summary[what].confidence_interval[(slice(None), *index)],
+            chance=expected[what][index] if chance else None,
             what=what,
             label=label,
         )
@@ -138,21 +134,16 @@ class DriftDisplay:
         others : sequence of array-like of the same shapes, optional
             A second map of each network, estimated from other instances, to correct for errors of
             estimation.
-        what : {"similarity", "stability", "drift"}, default="similarity"
-            Quantity to draw. Stability is the similarity above chance, as a fraction of its value
-            at lag 0.
+        %(what)s
         concept : int, optional
             Number of the concept; by default the mean over concepts of each network is used.
-        chance : bool, default=True
-            Whether to draw the value that is expected if relays are at random nodes.
+        %(chance)s
         lags : int or array-like of int, optional
             Lags in time steps, from 0; by default all lags.
         metric : {"cosine", "transport"}, default="cosine"
             As in :func:`relay_similarity`.
-        alpha : float, default=0.05
-            One minus the confidence level of the intervals over networks.
-        label : str, optional
-            Name of the group of networks in the legend.
+        %(alpha)s They are over networks.
+        %(label)s
         %(ax)s
         **kwargs : dict
             Options of ``Axes.plot`` for the line.
@@ -185,16 +176,16 @@ class DriftDisplay:
         DriftDisplay
             Itself.
         """
-        check_choice(self.what, name="what", choices=_WHAT)
-        made = ax is None
+        check_choice(self.what, name="what", choices=_LABELS)
+        new = ax is None
         ax = axes_for(self, ax)
-        if made:
+        if new:
             ax.set_prop_cycle(color=COLORS, marker=_MARKERS)
         options = {"label": self.label, "markersize": 5} | kwargs
         (self.line_,) = ax.plot(self.lags, self.values, **options)
         self.band_ = self._draw_band(ax)
         self.chance_line_ = self._draw_chance(ax)
-        ax.set(xlabel="lag (time steps)", ylabel=_WHAT[self.what])
+        ax.set(xlabel="lag (time steps)", ylabel=_LABELS[self.what])
         ax.xaxis.get_major_locator().set_params(integer=True)
         if legend and options["label"] is not None:
             handles, labels = ax.get_legend_handles_labels()
@@ -204,6 +195,7 @@ class DriftDisplay:
         return self
 
     def _draw_band(self, ax):
+        """Draw the confidence interval, if there is one."""
         if self.confidence_interval is None:
             return None
         low, high = self.confidence_interval
@@ -222,7 +214,7 @@ class DriftDisplay:
         return ax.plot(self.lags, self.chance, color=color, **style)[0]
 
 
-def _pick(values, concept):
+def _index_of_concept(values, concept):
     """Return the index of a concept, which is empty if the summary is a mean over concepts."""
     if values.ndim == 1:
         if concept is not None:

@@ -107,14 +107,16 @@ class RelayMapDisplay:
         return self
 
     def _hatch(self, ax):
-        poor = np.where(np.asarray(self.reliable).T, 0.0, 1.0)
-        padded = np.pad(poor, 1, mode="edge")  # contours need two rows and columns at least
-        x, y = (np.arange(-1, size + 1) for size in poor.shape[::-1])
+        """Hatch the image where values are not reliable."""
+        unreliable = np.where(np.asarray(self.reliable).T, 0.0, 1.0)
+        padded = np.pad(unreliable, 1, mode="edge")  # contours need at least two rows and columns
+        x, y = (np.arange(-1, size + 1) for size in unreliable.shape[::-1])
         xlim, ylim = ax.get_xlim(), ax.get_ylim()
         ax.contourf(x, y, padded, levels=[0.5, 1.5], colors="none", hatches=["///"])
         ax.set(xlim=xlim, ylim=ylim)
 
     def _label(self, ax, n_nodes, n_timepoints):
+        """Label the axes, with at most eight time steps."""
         labels = np.arange(n_timepoints) if self.timepoints is None else self.timepoints
         shown = np.unique(np.linspace(0, n_timepoints - 1, min(n_timepoints, 8)).astype(int))
         ax.set_xticks(shown, [str(labels[i]) for i in shown])

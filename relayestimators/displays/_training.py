@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._docs import fill_docs
 from .._validation import check_integer
 from ..dynamics import chance_similarity, relay_similarity
 from ..dynamics._localization import mean_of_known
@@ -60,6 +61,7 @@ class RelayHistoryDisplay:
         self.accuracy = accuracy
 
     @classmethod
+    @fill_docs
     def from_history(cls, history, *, concept=0, axes=None, **kwargs):
         """Draw the relay maps that a :class:`RelayHistory` recorded during training.
 
@@ -69,8 +71,7 @@ class RelayHistoryDisplay:
             Callback of a network that has been trained.
         concept : int, default=0
             Number of the concept.
-        axes : sequence of two matplotlib Axes, optional
-            Axes of the similarity and of the image; by default a new figure.
+        %(axes)s
         **kwargs : dict
             Options of ``Axes.imshow``.
 
@@ -88,6 +89,7 @@ class RelayHistoryDisplay:
         )
 
     @classmethod
+    @fill_docs
     def from_maps(cls, epochs, maps, *, concept=0, accuracy=None, axes=None, **kwargs):
         """Draw relay maps of one concept at some checkpoints of training.
 
@@ -101,8 +103,7 @@ class RelayHistoryDisplay:
             Number of the concept.
         accuracy : array-like of shape (n_checkpoints,), optional
             Accuracy of the network at each checkpoint.
-        axes : sequence of two matplotlib Axes, optional
-            Axes of the similarity and of the image; by default a new figure.
+        %(axes)s
         **kwargs : dict
             Options of ``Axes.imshow``.
 
@@ -128,13 +129,13 @@ class RelayHistoryDisplay:
         )
         return display.plot(axes, **kwargs)
 
+    @fill_docs
     def plot(self, axes=None, *, legend=True, **kwargs):
         """Draw the two panels.
 
         Parameters
         ----------
-        axes : sequence of two matplotlib Axes, optional
-            Axes of the similarity and of the image; by default a new figure.
+        %(axes)s
         legend : bool, default=True
             Whether to add a legend.
         **kwargs : dict
@@ -163,8 +164,8 @@ class RelayHistoryDisplay:
         if "norm" not in kwargs:
             options["vmin"] = 0
         self.image_ = below.imshow(image, **(options | kwargs))
-        n = len(self.epochs)
-        shown = range(0, n, -(-n // 16))
+        n_checkpoints = len(self.epochs)
+        shown = range(0, n_checkpoints, -(-n_checkpoints // 16))  # at most 16 labels
         below.set_xticks(shown, [str(self.epochs[i]) for i in shown])
         below.set(xlabel="epoch", ylabel="node")
         self.figure_ = below.figure
@@ -172,6 +173,7 @@ class RelayHistoryDisplay:
         return self
 
     def _draw_lines(self, ax):
+        """Draw similarity, chance and accuracy."""
         places = np.arange(len(self.epochs))
         self.chance_line_ = self.accuracy_line_ = None
         (self.line_,) = ax.plot(

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._docs import fill_docs
 from .._validation import check_codes, check_integer, check_recurrent, check_window
 from ..dynamics import trajectory_pca
 from ._axes import COLORS, axes_for
@@ -78,6 +79,7 @@ class StateSpaceDisplay:
         self.window = window
 
     @classmethod
+    @fill_docs
     def from_estimator(
         cls,
         estimator,
@@ -98,20 +100,15 @@ class StateSpaceDisplay:
         ----------
         estimator : fitted classifier
             A classifier with ``unroll``.
-        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            Series that the network is run on.
+        %(X)s Series that the network is run on
         y : array-like of shape (n_instances,), optional
             Labels, or the values of a concept such as ``task.concepts[task.target, 0]``.
-        layer : int, default=-1
-            Number of the recurrent layer; negative numbers count from the last layer.
-        state : {"h", "c"}, default="h"
-            Hidden state, or memory cell of an LSTM.
-        n_components : {2, 3}, default=2
-            Number of principal components to draw.
+        %(layer)s
+        %(state)s
+        %(n_components)s
         start, stop : int, optional
             Half-open window of time steps to highlight, such as ``task.delay``; none by default.
-        ax : matplotlib Axes, optional
-            Axes to draw on, with projection "3d" for three components; by default a new figure.
+        %(ax)s They need projection "3d" for three components.
         **kwargs : dict
             Options of :meth:`plot`.
 
@@ -128,6 +125,7 @@ class StateSpaceDisplay:
         )
 
     @classmethod
+    @fill_docs
     def from_result(
         cls, result, y=None, *, n_components=2, start=None, stop=None, ax=None, **kwargs
     ):
@@ -140,12 +138,10 @@ class StateSpaceDisplay:
             trajectories are drawn.
         y : array-like of shape (n_instances,), optional
             Labels, for the colors of single trajectories.
-        n_components : {2, 3}, default=2
-            Number of principal components to draw.
+        %(n_components)s
         start, stop : int, optional
             Half-open window of time steps to highlight; none by default.
-        ax : matplotlib Axes, optional
-            Axes to draw on, with projection "3d" for three components; by default a new figure.
+        %(ax)s They need projection "3d" for three components.
         **kwargs : dict
             Options of :meth:`plot`.
 
@@ -154,10 +150,10 @@ class StateSpaceDisplay:
         StateSpaceDisplay
         """
         check_integer(n_components, name="n_components", low=2, high=3)
-        _, n_timepoints, n_there = result.scores.shape
-        if n_components > n_there:
+        _, n_timepoints, n_available = result.scores.shape
+        if n_components > n_available:
             raise ValueError(
-                f"n_components={n_components}; expected at most {n_there}, as result has."
+                f"n_components={n_components}; expected at most {n_available}, as result has."
             )
         window = None
         if start is not None or stop is not None:
@@ -173,13 +169,13 @@ class StateSpaceDisplay:
         )
         return display.plot(ax, **kwargs)
 
+    @fill_docs
     def plot(self, ax=None, *, n_single=10, legend=True, **kwargs):
         """Draw the trajectories.
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Axes to draw on, with projection "3d" for three components; by default a new figure.
+        %(ax)s They need projection "3d" for three components.
         n_single : int, default=10
             Number of single trajectories to draw per class; the first ones are drawn.
         legend : bool, default=True
@@ -196,7 +192,7 @@ class StateSpaceDisplay:
         n_components = np.shape(self.scores)[-1]
         if n_components not in (2, 3):
             raise ValueError(f"scores has {n_components} components; expected 2 or 3.")
-        made = ax is None
+        new = ax is None
         ax = axes_for(self, ax, projection="3d" if n_components == 3 else None)
         self.lines_, self.window_lines_, self.arrows_ = [], [], []
         means = [] if self.class_means is None else np.asarray(self.class_means)
@@ -208,10 +204,11 @@ class StateSpaceDisplay:
             self._draw_mean(ax, path, _diagonal(means), **options)
         self._label(ax, n_components)
         self.ax_, self.figure_ = ax, ax.figure
-        self.legend_ = self._add_legend(made) if legend else None
+        self.legend_ = self._add_legend(new) if legend else None
         return self
 
     def _draw_single(self, ax, n_single, colors):
+        """Draw trajectories of single instances, in gray if there is no color for every class."""
         scores = np.asarray(self.scores)
         codes = np.zeros(len(scores), dtype=int)
         if self.y is not None:
@@ -242,10 +239,10 @@ class StateSpaceDisplay:
             if self.explained_variance_ratio is not None:
                 label += f" ({self.explained_variance_ratio[number]:.0%} of variance)"
             ax.set(**{f"{axis}label": label})
-        ax.set_aspect("equal")  # keeps lengths and angles
+        ax.set_aspect("equal")  # so that lengths and angles can be compared
 
-    def _add_legend(self, made):
-        """Draw a legend outside the figure's axes, or beside axes that the user gave."""
+    def _add_legend(self, new):
+        """Draw a legend beside the axes of a new figure, or beside axes that the user gave."""
         look, empty = {"color": "0.3", "linestyle": "none"}, [[]] * np.shape(self.scores)[-1]
         if self.lines_:
             self.ax_.plot(*empty, **look, **_START, label="start")
@@ -256,7 +253,7 @@ class StateSpaceDisplay:
         handles, labels = self.ax_.get_legend_handles_labels()
         if not handles:
             return None
-        if made:
+        if new:
             place = "upper right" if len(empty) == 3 else "outside right upper"
             return self.figure_.legend(handles, labels, loc=place, title="class")
         return self.ax_.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), title="class")
@@ -277,6 +274,7 @@ def _colors(n_classes):
 
 
 def _first(chosen, number):
+    """Return the first numbers of instances that are chosen."""
     return np.flatnonzero(chosen)[:number]
 
 
@@ -290,11 +288,10 @@ def _draw_arrows(ax, path, extent, color):
     """Draw arrowheads on the steps that are long enough for one to be visible."""
     steps = np.diff(path, axis=0)
     lengths = np.linalg.norm(steps, axis=1)
-    seen = lengths > 0.06 * extent
-    steps = steps[seen] / lengths[seen, None]
-    middle = (
-        path[:-1][seen] + 0.65 * lengths[seen, None] * steps
-    )  # apart from those of the way back
+    visible = lengths > 0.06 * extent
+    steps = steps[visible] / lengths[visible, None]
+    # Beyond the middle of the step, so that arrowheads of the way back are drawn elsewhere.
+    middle = path[:-1][visible] + 0.65 * lengths[visible, None] * steps
     if path.shape[1] == 3:
         size = 0.04 * extent
         tails = middle - size / 2 * steps

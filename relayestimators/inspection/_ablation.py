@@ -19,6 +19,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length, check_random_
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from tqdm.auto import tqdm
 
+from .._docs import fill_docs
 from .._runtime import one_thread
 from .._validation import check_concepts, check_recurrent
 from ..networks import Clamp
@@ -87,6 +88,7 @@ class Reading(NamedTuple):
         return Reading(*(part.mean(axis=1) for part in self))
 
 
+@fill_docs
 class Ablation:
     """A fitted network and labeled instances on which knockouts are measured.
 
@@ -94,24 +96,16 @@ class Ablation:
 
     Parameters
     ----------
-    estimator : fitted classifier
-        A classifier with ``unroll`` and ``knock_out``.
-    X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-        Data to measure on. They are checked once.
-    y : array-like of shape (n_instances,)
-        True labels.
-    concepts : {"ovr", "class"} or array-like of shape (n_classes, n_concepts)
-        Concepts whose information is measured.
-    layer : int
-        Number of the layer.
-    state : {"h", "c"}
-        Hidden state, or memory cell of an LSTM.
-    scoring : str, callable or None
-        Metric as in scikit-learn; None is accuracy.
-    n_halves : int
+    %(estimator)s
+    %(X)s Data to measure on
+    %(y)s
+    %(concepts)s
+    %(layer)s
+    %(state)s
+    %(scoring)s
+    n_halves : int, default=0
         Number of random halves of the instances on which everything is measured as well.
-    random_state : RandomState
-        Controls the randomness of the halves.
+    %(random_state)s the halves
     """
 
     def __init__(
@@ -161,6 +155,7 @@ class Ablation:
         """Number of concepts."""
         return self.table.shape[1]
 
+    @fill_docs
     def measure(self, knockouts, *, value, n_draws=1, seed=0, n_jobs=None, verbose=0):
         """Return the losses under each of many knockouts.
 
@@ -175,10 +170,8 @@ class Ablation:
             Number of draws of random values.
         seed : int
             Seed of these draws. Within a draw, all knockouts use the same donors.
-        n_jobs : int, optional
-            Number of joblib workers, which are threads unless another backend is configured.
-        verbose : int, default=0
-            If nonzero, show a progress bar.
+        %(n_jobs_threads)s
+        %(verbose)s
 
         Returns
         -------
@@ -195,11 +188,12 @@ class Ablation:
             )
         random = isinstance(value, str) and value in RANDOM
         seeds = check_random_state(seed).randint(2**31 - 1, size=n_draws if random else 1)
-        # a knockout that occurs several times, such as a random set shared by many, is run once
+        # A knockout that occurs several times, such as a random set shared by many, is run once.
         keys = [(tuple(nodes), start, stop) for nodes, start, stop in knockouts]
         distinct = dict(zip(keys, knockouts, strict=True))
         runs = [(*knockout, draw) for knockout in distinct.values() for draw in seeds]
-        order = sorted(range(len(runs)), key=lambda i: runs[i][1])  # runs in a task share a prefix
+        # Sorted by start, because runs in a task share the intact run up to the earliest start.
+        order = sorted(range(len(runs)), key=lambda i: runs[i][1])
         size = _CHUNK_RANDOM if random else _CHUNK
         tasks = [[runs[i] for i in order[at : at + size]] for at in range(0, len(runs), size)]
         readings = []
@@ -212,13 +206,14 @@ class Ablation:
                 for result in results:
                     readings += result
                     bar.update(len(result))
-        place = {key: i for i, key in enumerate(distinct)}
-        back = np.argsort(order).reshape(len(distinct), len(seeds))
-        back = back[[place[key] for key in keys]] if keys else back
+        number = {key: i for i, key in enumerate(distinct)}
+        positions = np.argsort(order).reshape(len(distinct), len(seeds))  # in `readings`
+        positions = positions[[number[key] for key in keys]] if keys else positions
         parts = zip(*readings, strict=True) if readings else [[]] * len(Reading._fields)
         shapes = [part.shape[2:] for part in self.intact]
         remaining = [
-            np.array(p).reshape(len(runs), *s)[back] for p, s in zip(parts, shapes, strict=True)
+            np.array(part).reshape(len(runs), *shape)[positions]
+            for part, shape in zip(parts, shapes, strict=True)
         ]
         return Reading(*remaining).lost_from(self.intact)
 
@@ -237,8 +232,8 @@ class Ablation:
     def _score(self, proba, codes):
         """Return the score of all instances, and of the halves."""
         if self.scorer is None:
-            right = self.classes[codes] == self.y
-            return right.mean(), right[self.halves].mean(axis=1)
+            correct = self.classes[codes] == self.y
+            return correct.mean(), correct[self.halves].mean(axis=1)
         scores = [self._call_scorer(proba, rows) for rows in (np.arange(len(self.y)), *self.halves)]
         return np.float64(scores[0]), np.array(scores[1:], dtype=np.float64)
 
@@ -258,8 +253,8 @@ class Ablation:
 
     def _log_odds(self, proba):
         """Return the log-odds, in bits, of the concept values that the intact network predicts."""
-        said = self.coded[self.proba.argmax(axis=1)]
-        same = said[:, None, :] == self.coded[None]  # instances, classes, concepts
+        predicted = self.coded[self.proba.argmax(axis=1)]
+        same = predicted[:, None, :] == self.coded[None]  # instances, classes, concepts
         proba = np.asarray(proba, dtype=np.float64)
         with_it = np.einsum("ik,ikc->ic", proba, same)
         without = np.einsum("ik,ikc->ic", proba, ~same)
@@ -273,7 +268,7 @@ def _run(ablation, runs, value, values, single_thread):
         rng = np.random.RandomState(seed)
         drawn = draw_values(value, values[..., nodes], rng, len(ablation.y), same=True)
         clamps.append(Clamp(nodes, drawn, start, stop, ablation.layer, ablation.state))
-    # X was checked when the intact network was run, and need not be checked for every task
+    # X was checked when the intact network was run, and need not be checked in every task.
     with one_thread(single_thread), config_context(assume_finite=True):
         proba = ablation.estimator.knock_out(ablation.X, clamps).proba
     return [ablation.read(part) for part in proba]
@@ -301,18 +296,18 @@ def of_analyzer(analyzer, concepts, layer, state):
     ValueError
         If the requested layer or state is not that of the analyzer's nodes.
     """
-    asked = {"concepts": concepts, "layer": layer, "state": state}
+    requested = {"concepts": concepts, "layer": layer, "state": state}
     own = {"concepts": "ovr", "layer": -1, "state": "h"}
     if analyzer is not None:
         check_is_fitted(analyzer)
         own = {name: getattr(analyzer, f"{name}_") for name in own}
         for name in ("layer", "state"):
-            if asked[name] not in (None, own[name]):
+            if requested[name] not in (None, own[name]):
                 raise ValueError(
-                    f"{name}={asked[name]!r}; expected {own[name]!r} or None, because the nodes "
-                    "were ranked there."
+                    f"{name}={requested[name]!r}; expected {own[name]!r} or None, because the "
+                    "nodes were ranked there."
                 )
-    return {name: own[name] if asked[name] is None else asked[name] for name in own}
+    return {name: own[name] if requested[name] is None else requested[name] for name in own}
 
 
 def other_partitions(table):
@@ -327,7 +322,8 @@ def other_partitions(table):
     ndarray of shape (n_concepts, n_concepts), bool
         With two classes, "one class against the rest" is the same partition for both.
     """
-    same = (table[:, None] == table[None]).reshape(-1, table.shape[1])  # pairs of classes together
+    # For every pair of classes, whether they have the same value of each concept.
+    same = (table[:, None] == table[None]).reshape(-1, table.shape[1])
     return (same[:, :, None] != same[:, None, :]).any(axis=0)
 
 
@@ -380,6 +376,7 @@ class _FixedPredictions(ClassifierMixin, BaseEstimator):
 
 
 def _check_scoring(estimator, scoring):
+    """Return the scorer of a metric, or raise an error if `scoring` is not a single metric."""
     if isinstance(scoring, (list, tuple, set, dict)):
         raise TypeError(
             f"scoring={scoring!r}; expected one metric: a name, a callable (estimator, X, y) or "

@@ -4,23 +4,36 @@ import numpy as np
 
 
 def combine_rankings(*scores):
-    """Combine scores of nodes, so that nodes with high values in all of them come first.
+    r"""Combine scores of nodes, so that nodes with high values in all of them come first.
 
     Parameters
     ----------
     *scores : array-like of shape (..., n_nodes)
-        Scores of the same nodes, such as relay maps; negative values count as 0.
+        Scores of the same nodes, such as relay maps. Negative values and NaN count as 0.
 
     Returns
     -------
     ndarray of shape (..., n_nodes)
-        Geometric mean of the fractions that the nodes have of each score. A score that is 0 for all
-        nodes is ignored.
+        Geometric mean of the fractions that the nodes have of each score.
+
+    Raises
+    ------
+    ValueError
+        If there are no scores.
 
     See Also
     --------
     rank_nodes : Scores of nodes by name.
     compare_rankings : Compares rankings, and combinations of them, by knockouts.
+
+    Notes
+    -----
+    Node j has the value
+
+    .. math:: \Big( \prod_{m=1}^M \frac{s_{mj}}{\sum_k s_{mk}} \Big)^{1/M}
+
+    in the combination of M scores s. Where a score is 0 for all nodes, their fractions are taken
+    to be equal, so that the other scores decide the order.
 
     Examples
     --------

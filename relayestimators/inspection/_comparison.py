@@ -18,7 +18,7 @@ from ._combination import combine_rankings
 from ._ranking import RANKINGS, rank_nodes
 from ._sweep import knockout_sweep, window_ends
 
-KNOCKOUT = "knockout"  # a ranking by knockouts, which rank_nodes does not offer
+KNOCKOUT = "knockout"  # the ranking by knockouts, which `rank_nodes` does not have
 DEFAULT_RANKINGS = (
     ("throughput", KNOCKOUT),
     "throughput",
@@ -79,8 +79,7 @@ def compare_rankings(
         Number of time steps of each knockout; None extends it to the end. Nodes that are knocked
         out to the end are also missing when the output is read. A knockout of one step in the
         middle of the series measures only what the nodes pass on.
-    n_relays : int or float, default=0.25
-        Number of nodes per set; a float is a fraction of all nodes.
+    %(n_relays)s
     test_size : int, float or None, default=0.5
         Part of `X`, stratified by class, on which knockouts are measured; nodes are ranked on the
         rest. None uses all instances for both. It is ignored if `find` is given.
@@ -88,12 +87,11 @@ def compare_rankings(
     %(layer)s
     %(state)s
     n_random : int, default=20
-        Number of random sets of nodes.
+        Number of random sets of nodes, which are the same for all rankings.
     %(n_draws)s
-    n_resamples : int, default=100
-        Number of random halves of the instances for the confidence intervals.
+    %(n_resamples)s
     %(alpha)s
-    %(random_state)s everything that is drawn
+    %(random_state)s the split, contexts, random sets, drawn values and halves
     %(n_jobs_threads)s
     %(verbose)s
 
@@ -129,7 +127,12 @@ def compare_rankings(
             Confidence intervals of own, other, random, specificity, advantage and difference, each
             of shape (2, ...); over instances and, for random and advantage, over random sets.
         overlap : ndarray of shape (n_rankings, n_rankings)
-            Mean fraction of nodes that two rankings have in common.
+            Mean fraction of the chosen nodes that two rankings have in common.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not allowed.
 
     See Also
     --------
@@ -158,10 +161,10 @@ def compare_rankings(
     check_integer(n_draws, name="n_draws", low=1)
     check_integer(n_resamples, name="n_resamples", low=2)
     check_alpha(alpha)
-    named = _named(rankings)
+    rankings = _check_rankings(rankings)
     rng, X, y = check_random_state(random_state), frames_to_tensor(X), column_or_1d(y, warn=True)
-    find, measure = _parts(X, y, find, test_size, rng)
-    panel_to_tensor(find[0])  # checks it once for all methods
+    find, measure = _split(X, y, find, test_size, rng)
+    panel_to_tensor(find[0])  # is called for its checks, once for all methods
     seeds = rng.randint(2**31 - 1, size=3)
     ablation = Ablation(
         estimator,
@@ -178,28 +181,30 @@ def compare_rankings(
     shape = ablation.n_concepts, len(timepoints), ablation.n_nodes
     options = {"concepts": ablation.table, "timepoints": timepoints, "layer": layer}
     options |= {"state": state, "random_state": seeds[0], "n_jobs": n_jobs}
-    methods = sorted({part for ranking in named.values() for part in _parts_of(ranking)})
+    methods = sorted({method for ranking in rankings.values() for method in _methods_of(ranking)})
     with config_context(assume_finite=True):
-        made = {
-            method: _made(method, estimator, *find, width, options)
+        by_method = {
+            method: _scores_of_method(method, estimator, *find, width, options)
             for method in tqdm(methods, disable=not verbose, desc="rankings")
         }
-    scores = [_scores(name, ranking, made, shape) for name, ranking in named.items()]
+    scores = [
+        _scores_of_ranking(name, ranking, by_method, shape) for name, ranking in rankings.items()
+    ]
     sets = np.array(
         [[[strongest_nodes(at, n_relays) for at in of] for of in score] for score in scores]
     )
     draws = np.random.RandomState(seeds[1])
-    chance = [draws.permutation(ablation.n_nodes)[:n_relays] for _ in range(n_random)]
-    chance = np.repeat(np.array(chance)[:, None], len(timepoints), axis=1)
-    cost = {"value": value, "n_draws": n_draws, "seed": seeds[2]}
-    cost |= {"n_jobs": n_jobs, "verbose": verbose}
+    random_sets = [draws.permutation(ablation.n_nodes)[:n_relays] for _ in range(n_random)]
+    random_sets = np.repeat(np.array(random_sets)[:, None], len(timepoints), axis=1)
+    options = {"value": value, "n_draws": n_draws, "seed": seeds[2]}
+    options |= {"n_jobs": n_jobs, "verbose": verbose}
     (loss, halves), (random_loss, random_halves) = _losses(
-        ablation, (sets, chance), timepoints, stops, **cost
+        ablation, (sets, random_sets), timepoints, stops, **options
     )
     different = other_partitions(ablation.table)
-    point = _figures(loss, random_loss, different)
-    resampled = [_figures(*half, different) for half in zip(halves, random_halves, strict=True)]
-    errors = _errors_of_chance(random_loss)
+    point = _quantities(loss, random_loss, different)
+    resampled = [_quantities(*half, different) for half in zip(halves, random_halves, strict=True)]
+    errors = _errors_of_random_sets(random_loss)
     intervals = {
         name: subsampling_interval(
             point[name],
@@ -210,7 +215,7 @@ def compare_rankings(
         for name in point
     }
     return Bunch(
-        rankings=list(named),
+        rankings=list(rankings),
         timepoints=timepoints,
         sets=sets,
         information=ablation.intact.information[0, 0],
@@ -222,22 +227,22 @@ def compare_rankings(
     )
 
 
-def _named(rankings):
+def _check_rankings(rankings):
     """Return the rankings as a dict, or raise an error if one is not allowed."""
     if isinstance(rankings, str):
         rankings = [rankings]
     if not hasattr(rankings, "items"):
-        if not all(map(_parts_of, rankings)):
+        if not all(map(_methods_of, rankings)):
             raise TypeError(
                 f"rankings={rankings!r}; expected names, tuples of names, or a dict whose values "
                 "may also be arrays of scores."
             )
         if len(set(rankings)) < len(rankings):
             raise ValueError(f"rankings={list(rankings)!r}; expected every ranking once.")
-        rankings = {" * ".join(_parts_of(ranking)): ranking for ranking in rankings}
+        rankings = {" * ".join(_methods_of(ranking)): ranking for ranking in rankings}
     known = (*RANKINGS, KNOCKOUT)
     for name, ranking in rankings.items():
-        for part in _parts_of(ranking):
+        for part in _methods_of(ranking):
             if part not in known:
                 raise ValueError(
                     f"rankings contains {part!r} (in {name!r}); expected one of "
@@ -249,7 +254,7 @@ def _named(rankings):
     return dict(rankings)
 
 
-def _parts_of(ranking):
+def _methods_of(ranking):
     """Return the methods of a ranking, which is empty for an array of scores."""
     if isinstance(ranking, str):
         return (ranking,)
@@ -257,7 +262,7 @@ def _parts_of(ranking):
     return ranking if combined else ()
 
 
-def _parts(X, y, find, test_size, rng):
+def _split(X, y, find, test_size, rng):
     """Return (X, y) to rank nodes on, and (X, y) to measure knockouts on."""
     if find is not None:
         return (frames_to_tensor(find[0]), column_or_1d(find[1], warn=True)), (X, y)
@@ -268,20 +273,20 @@ def _parts(X, y, find, test_size, rng):
     return tuple((_safe_indexing(X, rows), y[rows]) for rows in (find, measure))
 
 
-def _made(method, estimator, X, y, width, options):
+def _scores_of_method(method, estimator, X, y, width, options):
     """Return the scores of a method, of shape (n_concepts, n_timepoints, n_nodes)."""
     if method == KNOCKOUT:
         return knockout_sweep(estimator, X, y, width=width, **options).effect
     return rank_nodes(estimator, X, y, method=method, **options)
 
 
-def _scores(name, ranking, made, shape):
+def _scores_of_ranking(name, ranking, by_method, shape):
     """Return the scores of a ranking: of one method, of a combination, or as given."""
-    parts = _parts_of(ranking)
-    if len(parts) == 1:
-        return made[parts[0]]
-    if parts:
-        return combine_rankings(*(made[part] for part in parts))
+    methods = _methods_of(ranking)
+    if len(methods) == 1:
+        return by_method[methods[0]]
+    if methods:
+        return combine_rankings(*(by_method[method] for method in methods))
     scores = np.asarray(ranking, dtype=float)
     allowed = [{shape[0], 1}, {shape[1], 1}, {shape[2]}] if scores.ndim == 3 else [{shape[2]}]
     fits = len(allowed) == scores.ndim
@@ -322,7 +327,7 @@ def _losses(ablation, groups, timepoints, stops, **options):
     ]
 
 
-def _errors_of_chance(random_loss):
+def _errors_of_random_sets(random_loss):
     """Return the standard errors that come from the choice of the random sets."""
     n_random = len(random_loss)
     if n_random < 2:
@@ -334,7 +339,7 @@ def _errors_of_chance(random_loss):
     }
 
 
-def _figures(loss, random_loss, different):
+def _quantities(loss, random_loss, different):
     """Return the quantities that are compared, from the losses of rankings and of random sets."""
     by_set = loss.mean(axis=2)
     own = np.diagonal(by_set, axis1=1, axis2=2)

@@ -16,7 +16,7 @@ from ..analyzer import RelayAnalyzer
 from ..panels._conversion import MULTIINDEX_ADVICE, is_multiindex
 from ._specificity import knockout_specificity
 
-FIGURES = ("own", "other", "random", "own_minus_other", "own_minus_random")
+QUANTITIES = ("own", "other", "random", "own_minus_other", "own_minus_random")
 
 
 @fill_docs
@@ -40,7 +40,7 @@ def cross_validate_knockout(
     n_jobs=None,
     verbose=0,
 ):
-    """Find relays on the training part of every fold, knock them out on the test part.
+    r"""Find relays on the training part of every fold, knock them out on the test part.
 
     Parameters
     ----------
@@ -88,14 +88,19 @@ def cross_validate_knockout(
         pvalue : ndarray of shape (n_folds, n_concepts)
             p-value of `own` among the random sets, in every fold.
         summary : Bunch
-            Mean over folds and confidence interval of each of these five, ndarray of shape
-            (3, n_concepts) with mean, lower and upper end.
+            For each of these five, ndarray of shape (3, n_concepts) with the mean over folds and
+            the lower and upper end of its confidence interval; NaN with a single fold.
         fit_time, score_time : ndarray of shape (n_folds,)
             Time in seconds of training with analysis, and of knockouts.
         estimator : list of RelayAnalyzer
             With `return_estimator`.
         indices : dict
             With `return_indices`: "train" and "test".
+
+    Raises
+    ------
+    ValueError
+        If the training part of a fold lacks a class, or an argument is not allowed.
 
     See Also
     --------
@@ -105,7 +110,10 @@ def cross_validate_knockout(
     Notes
     -----
     Training parts overlap, so folds vary less than new data would. The intervals are corrected for
-    this [1]_.
+    this [1]_. With the mean m and the standard deviation s over k folds they are
+
+    .. math:: m \pm t_{1 - \alpha / 2, k - 1} \, s
+        \sqrt{\frac{1}{k} + \frac{n_\mathrm{test}}{n_\mathrm{train}}}
 
     References
     ----------
@@ -159,7 +167,7 @@ def cross_validate_knockout(
     )
     bar = tqdm(results, total=len(folds), disable=not verbose, desc="folds", unit="fold")
     analyzers, measured, fit_time, score_time = zip(*bar, strict=True)
-    names = ("information", "loss", "score_loss", *FIGURES, "pvalue")
+    names = ("information", "loss", "score_loss", *QUANTITIES, "pvalue")
     result = Bunch(
         test_score=np.array([fold.score for fold in measured]),
         relays=[[a.relays(c) for c in range(len(a.relay_map_))] for a in analyzers],
@@ -168,7 +176,7 @@ def cross_validate_knockout(
         score_time=np.array(score_time),
     )
     ratio = np.mean([len(test) / len(train) for train, test in folds])
-    result.summary = Bunch(**{name: _over_folds(result[name], ratio, alpha) for name in FIGURES})
+    result.summary = Bunch(**{name: _over_folds(result[name], ratio, alpha) for name in QUANTITIES})
     if return_estimator:
         result.estimator = list(analyzers)
     if return_indices:
@@ -189,7 +197,7 @@ def _one_fold(analyzer, X, y, train, test, seed, options):
         relays=analyzer,
         layer=analyzer.layer_,
         state=analyzer.state_,
-        n_resamples=2,  # the intervals here are over folds
+        n_resamples=2,  # the fewest, because intervals are over folds here
         random_state=seed,
         **options,
     )
@@ -198,10 +206,10 @@ def _one_fold(analyzer, X, y, train, test, seed, options):
 
 
 def _over_folds(values, ratio, alpha):
-    """Return mean and corrected interval over folds, of shape (3, n_concepts)."""
+    """Return the mean over folds and its corrected interval, of shape (3, n_concepts)."""
     n_folds, mean = len(values), values.mean(axis=0)
     if n_folds < 2:
         return np.stack([mean, mean * np.nan, mean * np.nan])
     error = values.std(axis=0, ddof=1) * np.sqrt(1 / n_folds + ratio)
-    reach = student.ppf(1 - alpha / 2, n_folds - 1) * error
-    return np.stack([mean, mean - reach, mean + reach])
+    margin = student.ppf(1 - alpha / 2, n_folds - 1) * error
+    return np.stack([mean, mean - margin, mean + margin])

@@ -30,7 +30,7 @@ def knockout_curve(
     n_jobs=None,
     verbose=0,
 ):
-    """Knock out more and more nodes in a given order, and in random orders.
+    r"""Knock out more and more nodes in a given order, and in random orders.
 
     If the order begins with the nodes that the network needs most, the curve falls early and the
     area under it is small.
@@ -73,9 +73,9 @@ def knockout_curve(
         information : ndarray of shape (n_sizes, n_concepts)
             Bits of I(A;B) left.
         score_area : float
-            Area under the score over the fraction of removed nodes, which is a mean score.
+            Area under the score over the fraction of removed nodes; see Notes.
         information_area : ndarray of shape (n_concepts,)
-            Area under the information, in bits.
+            Area under the information in bits.
         random_score : ndarray of shape (n_random, n_sizes)
             Score left under random orders, to compare with.
         random_information : ndarray of shape (n_random, n_sizes, n_concepts)
@@ -83,12 +83,26 @@ def knockout_curve(
         random_score_area : ndarray of shape (n_random,)
             Areas of the random orders.
         random_information_area : ndarray of shape (n_random, n_concepts)
-            Areas of the random orders, in bits.
+            Areas of the random orders in bits.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not allowed.
 
     See Also
     --------
     compare_rankings : Compares many rankings, by concept and over time.
     relayestimators.displays.KnockoutCurveDisplay : Draws the curves.
+
+    Notes
+    -----
+    The area under a curve v over the fraction f of removed nodes, from the smallest to the largest
+    of `sizes`, is its mean height,
+
+    .. math:: \frac{1}{f_\max - f_\min} \int_{f_\min}^{f_\max} v(f) \, df ,
+
+    by the trapezoidal rule. It has the unit of v.
 
     References
     ----------

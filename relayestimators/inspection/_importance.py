@@ -29,7 +29,7 @@ def knockout_importance(
     n_jobs=None,
     verbose=0,
 ):
-    """Measure the score and the information that are lost without nodes, groups or pairs.
+    r"""Measure the score and the information that are lost without nodes, groups or pairs.
 
     This is the counterpart for hidden nodes of scikit-learn's permutation importance of features.
 
@@ -72,9 +72,7 @@ def knockout_importance(
         importances_mean : ndarray of shape (n_sets,)
             Score lost on all instances; mean over draws if values are random.
         importances_std : ndarray of shape (n_sets,)
-            Standard error: the standard deviation over the repeats, because random halves vary
-            about the whole sample as much as this varies about the truth, combined with the error
-            of the mean over draws.
+            Standard error over instances and draws; see Notes.
         importances : ndarray of shape (n_sets, n_repeats)
             Score lost in every repeat.
         loss : ndarray of shape (n_sets, n_concepts)
@@ -87,8 +85,8 @@ def knockout_importance(
             Mean absolute change of the log-odds of the concept value that the intact network
             predicts, in bits. It also shows effects that change no prediction.
         interaction : ndarray of shape (n_pairs, n_concepts)
-            With `pairs`: bits lost by the pair beyond the sum of the losses of its members. If it
-            is positive, the two nodes can replace each other.
+            With `pairs`: bits lost by the pair beyond the sum of the losses of its members; see
+            Notes. If it is positive, the two nodes can replace each other.
 
     Raises
     ------
@@ -100,6 +98,20 @@ def knockout_importance(
     knockout_specificity : Losses of the own concept, of other concepts, and by random sets.
     knockout_sweep : Losses by single nodes over time.
     sklearn.inspection.permutation_importance : The same for features.
+
+    Notes
+    -----
+    The standard error is
+
+    .. math:: \sqrt{\sigma_\mathrm{half}^2 + \sigma_\mathrm{draw}^2 / n_\mathrm{draws}} .
+
+    The first term is the variance over the random halves, which vary about the whole sample as much
+    as the whole sample varies about the truth. The second term, with values that are random only,
+    is that of the mean over draws.
+
+    The interaction of nodes i and j is the difference of losses
+
+    .. math:: L_{\{i, j\}} - L_{\{i\}} - L_{\{j\}} .
 
     References
     ----------
@@ -145,19 +157,19 @@ def knockout_importance(
         n_jobs=n_jobs,
         verbose=verbose,
     )
-    named = slice(len(sets) if members is None else len(members))  # without members of pairs
+    requested = slice(len(sets) if members is None else len(members))  # without members of pairs
     mean = lost.over_draws()
     result = Bunch(
-        sets=sets[named],
+        sets=sets[requested],
         score=float(ablation.intact.score[0, 0]),
         information=ablation.intact.information[0, 0],
-        importances_mean=mean.score[named],
-        importances_std=_standard_error(lost.score, mean.half_scores)[named],
-        importances=mean.half_scores[named],
-        loss=mean.information[named],
-        loss_std=_standard_error(lost.information, mean.half_information)[named],
-        losses=mean.half_information[named],
-        effect=mean.effect[named],
+        importances_mean=mean.score[requested],
+        importances_std=_standard_error(lost.score, mean.half_scores)[requested],
+        importances=mean.half_scores[requested],
+        loss=mean.information[requested],
+        loss_std=_standard_error(lost.information, mean.half_information)[requested],
+        losses=mean.half_information[requested],
+        effect=mean.effect[requested],
     )
     if members is not None:
         result.interaction = result.loss - mean.information[members].sum(axis=1)
@@ -167,8 +179,8 @@ def knockout_importance(
 def _standard_error(draws, halves):
     """Return the standard error from instances and draws, along the second axis."""
     n_draws = draws.shape[1]
-    drawn = draws.std(axis=1, ddof=1) / np.sqrt(n_draws) if n_draws > 1 else 0.0
-    return np.hypot(halves.std(axis=1, ddof=1), drawn)
+    of_draws = draws.std(axis=1, ddof=1) / np.sqrt(n_draws) if n_draws > 1 else 0.0
+    return np.hypot(halves.std(axis=1, ddof=1), of_draws)
 
 
 def _sets(nodes, groups, pairs, n_nodes):

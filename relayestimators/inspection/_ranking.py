@@ -22,7 +22,8 @@ from ..analyzer import RelayAnalyzer
 from ..relay import METHODS
 from ..relay._concepts import concept_values
 
-_FLOATS = 2**24  # numbers that a batch may hold at once, about; bounds memory, not the result
+# About how many numbers a batch may hold at once. It limits the memory, not the result.
+_MAX_NUMBERS = 2**24
 
 
 @fill_docs
@@ -42,7 +43,7 @@ def rank_nodes(
     n_jobs=None,
     verbose=0,
 ):
-    """Score every hidden node for every concept at every time step, by relay or other methods.
+    r"""Score every hidden node for every concept at every time step, by relay or other methods.
 
     The scores of all methods have the same shape, so that they can be compared by knockouts.
 
@@ -107,10 +108,19 @@ def rank_nodes(
 
     Notes
     -----
-    Gradients are those of the log-odds of the predicted concept value, the classes with this value
-    against the others. The mean series is taken over the instances that have the time step. In
-    networks that switch between attractors, gradients are large on narrow parts of a path only, and
-    integrals converge slowly. Increase `n_steps` until the order of the nodes does not change.
+    Gradients are those of the log-odds L, in bits, of the concept value that the network predicts:
+    of the classes with this value against all others. With the activation h of a node at a time
+    step, and :math:`h_0` at the mean series, the last three methods have in one instance the values
+
+    .. math:: h \frac{\partial L}{\partial h}, \quad
+        \int_0^1 \frac{\partial L}{\partial h} \frac{d h}{d a} \, da, \quad
+        (h - h_0) \int_0^1 \frac{\partial L}{\partial h} \, da .
+
+    Along the path, a from 0 to 1, the input of "conductance" goes from the mean series to the
+    series, and the activations of the time step for "integrated_gradients" go from :math:`h_0` to
+    h. The mean series is taken over the instances that have the time step. In networks that switch
+    between attractors, gradients are large on narrow parts of a path only, and integrals converge
+    slowly. Increase `n_steps` until the order of the nodes does not change.
 
     References
     ----------
@@ -161,28 +171,33 @@ def rank_nodes(
 
 
 def _make_case(estimator, X, y, concepts, timepoints, align, layer, state):
-    """Return the data of all methods; `when` is the time step of each series, or -1 for none."""
+    """Return the data that methods work on.
+
+    `when` has the time steps of every series, of shape (n_instances, n_timepoints), or -1 where a
+    series has no such time step.
+    """
     classes, y = estimator.classes_, column_or_1d(y, warn=True)
     table = check_concepts(concepts, len(classes))
-    concept_values(y, classes, table)  # refuses labels that are none of the classes
+    concept_values(y, classes, table)  # is called for its check of the labels
     run = estimator.unroll(X, layer=layer, state=state)
     check_consistent_length(run.hidden, y)
     n_timepoints = run.hidden.shape[1]
     timepoints = check_timepoints(timepoints, n_timepoints)
     lengths = run.lengths[:, None]
     when = timepoints - (n_timepoints - lengths) * (align == "end")
-    when = np.where((when >= 0) & (when < lengths), when, -1)  # -1: nowhere
+    when = np.where((when >= 0) & (when < lengths), when, -1)
     case = {"estimator": estimator, "X": X, "layer": layer, "table": table, "run": run}
     return Bunch(**case, timepoints=timepoints, when=when)
 
 
 def _random(case, rng):
-    """Draw for all time steps, so that scores do not depend on which of them are requested."""
+    """Return random scores, which do not depend on which time steps are requested."""
     shape = case.table.shape[1], *case.run.hidden.shape[1:]
     return rng.random_sample(shape)[:, case.timepoints]
 
 
 def _readout(case, rng):
+    """Return the largest difference between mean readout weights, by concept."""
     module, n_nodes = getattr(case.estimator, "module_", None), case.run.hidden.shape[2]
     readout = getattr(module, "readout", None)
     if not isinstance(readout, nn.Linear):
@@ -205,11 +220,12 @@ def _readout(case, rng):
 
 
 def _variance(case, rng):
+    """Return the variance over instances, by time step."""
     scores = np.zeros((len(case.timepoints), case.run.hidden.shape[2]))
     for k, when in enumerate(case.when.T):
-        there = np.flatnonzero(when >= 0)
-        if there.size:
-            scores[k] = case.run.hidden[there, when[there]].var(axis=0, dtype=np.float64)
+        rows = np.flatnonzero(when >= 0)
+        if rows.size:
+            scores[k] = case.run.hidden[rows, when[rows]].var(axis=0, dtype=np.float64)
     return scores
 
 
@@ -228,8 +244,8 @@ def _mean_attribution(case, method, n_steps, verbose):
     when = torch.as_tensor(case.when, device=panel.device)
     predicted = case.table[case.run.logits.argmax(axis=1)]
     own = torch.as_tensor(predicted[:, None] == case.table, device=panel.device)
-    floats = 16 * n_nodes * getattr(module, "num_layers", 1) * panel.shape[2] * (n_steps + 1)
-    batches = gen_batches(len(panel), max(1, _FLOATS // floats))
+    per_instance = 16 * n_nodes * getattr(module, "num_layers", 1) * panel.shape[2] * (n_steps + 1)
+    batches = gen_batches(len(panel), max(1, _MAX_NUMBERS // per_instance))
     tasks = [(rows, concept) for rows in batches for concept in range(n_concepts)]
     total = np.zeros((n_concepts, when.shape[1], n_nodes))
     for rows, concept in tqdm(tasks, disable=not verbose, desc=method, unit="batch"):
@@ -283,7 +299,7 @@ class _LogOdds(nn.Module):
         else:
             chosen = self.tap(hidden[torch.arange(len(X), device=X.device), when])
 
-        def follow(h, timepoint, *, nodes):  # the value stays; its gradient is that of `tapped`
+        def follow(h, timepoint, *, nodes):  # keeps the value, with the gradient of `tapped`
             tapped = each[timepoint][:, nodes]
             return h + (tapped - tapped.detach())
 
@@ -295,32 +311,37 @@ class _LogOdds(nn.Module):
 
 
 def _gradient(net, X, baseline, own, when, n_steps):
-    # the derivative by a gate of 1 that multiplies h is h * dL/dh: one pass for all time steps
+    """Return activation times gradient, of shape (n_instances, n_timepoints, n_nodes)."""
+    # If h is multiplied by a gate of 1, the derivative with respect to the gate is h * dL/dh, so
+    # that one backward pass is enough for all time steps.
     gates = X.new_ones(X.shape[2], len(X), net.n_nodes, requires_grad=True)
     each = gates.unbind()
     odds = net.edited(X, own, lambda h, timepoint, *, nodes: h * each[timepoint][:, nodes])
-    return _at(torch.autograd.grad(odds, gates)[0].transpose(0, 1), when)
+    return _at_own_time_steps(torch.autograd.grad(odds, gates)[0].transpose(0, 1), when)
 
 
 def _conductance(net, X, baseline, own, when, n_steps):
-    # of captum's rules only this has both ends of the path, without which a part of it is lost
+    """Return conductances, of shape (n_instances, n_timepoints, n_nodes)."""
+    # This is the only rule of captum with both ends of the path; others lose a part of it.
     options = {"n_steps": n_steps, "method": "riemann_trapezoid", "additional_forward_args": own}
     explainer = _captum("LayerConductance")(net, net.tap)
-    return _at(explainer.attribute(X, baseline, **options), when)
+    return _at_own_time_steps(explainer.attribute(X, baseline, **options), when)
 
 
 def _integrated_gradients(net, X, baseline, own, when, n_steps):
+    """Return integrated gradients, of shape (n_instances, n_timepoints, n_nodes)."""
     explainer = _captum("LayerIntegratedGradients")(net, net.tap)
     values = X.new_zeros(*when.shape, net.n_nodes)
     for k, step in enumerate(when.T):
-        there = step >= 0
-        if there.any():
-            options = {"additional_forward_args": (own[there], step[there]), "n_steps": n_steps}
-            values[there, k] = explainer.attribute(X[there], baseline[there], **options)
+        rows = step >= 0
+        if rows.any():
+            options = {"additional_forward_args": (own[rows], step[rows]), "n_steps": n_steps}
+            values[rows, k] = explainer.attribute(X[rows], baseline[rows], **options)
     return values
 
 
 def _captum(name):
+    """Return a class of captum, or raise an error that says how to install it."""
     try:
         from captum import attr
     except ImportError as error:
@@ -328,13 +349,13 @@ def _captum(name):
     return getattr(attr, name)
 
 
-def _at(values, when):
+def _at_own_time_steps(values, when):
     """Return the values of each instance at its own time steps, and 0 where it has none."""
     where = when.clamp(min=0)[:, :, None].expand(-1, -1, values.shape[2])
     return values.gather(1, where) * (when >= 0)[:, :, None]
 
 
-#: How to credit nodes in every instance, and how many points its integral has by default.
+# Attribution to nodes in every instance, and the default number of points of its integral.
 _BY_GRADIENTS = {
     "gradient": (_gradient, 1),
     "conductance": (_conductance, 100),

@@ -6,12 +6,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
+from .._docs import fill_docs
 from .._validation import check_recurrent
 from ..analyzer import RelayAnalyzer
 from ..dynamics._localization import mean_localization, mean_strength
 from ._specificity import knockout_specificity
 
 
+@fill_docs
 def relay_strength_scorer(estimator, X, y, *, random_state=0, **relay_params):
     """Return the relay information of the strongest node, mean over concepts and time steps.
 
@@ -25,10 +27,8 @@ def relay_strength_scorer(estimator, X, y, *, random_state=0, **relay_params):
     estimator : fitted classifier, RelayAnalyzer or Pipeline
         A classifier with ``unroll``; or a pipeline whose last step is one, or that contains an
         analyzer.
-    X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-        Data to find relays on.
-    y : array-like of shape (n_instances,)
-        True labels.
+    %(X)s Data to find relays on
+    %(y)s
     random_state : int, default=0
         Controls the randomness of the contexts.
     **relay_params : dict
@@ -64,9 +64,10 @@ def relay_strength_scorer(estimator, X, y, *, random_state=0, **relay_params):
     >>> result["test_relays"].shape, bool(result["test_relays"].min() > 0)
     ((3,), True)
     """
-    return mean_strength(_analyzed(estimator, X, y, random_state, relay_params).relay_map_)
+    return mean_strength(_analyze(estimator, X, y, random_state, relay_params).relay_map_)
 
 
+@fill_docs
 def localization_scorer(estimator, X, y, *, random_state=0, **relay_params):
     """Return how localized relays are, from 0 (all nodes relay equally) to 1 (one node relays).
 
@@ -78,10 +79,8 @@ def localization_scorer(estimator, X, y, *, random_state=0, **relay_params):
     estimator : fitted classifier, RelayAnalyzer or Pipeline
         A classifier with ``unroll``; or a pipeline whose last step is one, or that contains an
         analyzer.
-    X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-        Data to find relays on.
-    y : array-like of shape (n_instances,)
-        True labels.
+    %(X)s Data to find relays on
+    %(y)s
     random_state : int, default=0
         Controls the randomness of the contexts and permutations.
     **relay_params : dict
@@ -120,12 +119,13 @@ def localization_scorer(estimator, X, y, *, random_state=0, **relay_params):
     >>> bool(0 < localization_scorer(net, X, y) < 1)
     True
     """
-    analyzer = _analyzed(estimator, X, y, random_state, relay_params)
+    analyzer = _analyze(estimator, X, y, random_state, relay_params)
     beyond_chance = getattr(analyzer, "significant_", None)
     counted = None if beyond_chance is None else beyond_chance.any(axis=2)
     return mean_localization(analyzer.relay_map_, counted)
 
 
+@fill_docs
 def specificity_scorer(estimator, X, y, *, start=None, random_state=0, **relay_params):
     """Return how much more a knockout of relays loses of their own concept than of others, in bits.
 
@@ -138,10 +138,8 @@ def specificity_scorer(estimator, X, y, *, start=None, random_state=0, **relay_p
     estimator : fitted classifier, RelayAnalyzer or Pipeline
         A classifier with ``unroll`` and ``knock_out``; or a pipeline whose last step is one, or
         that contains an analyzer.
-    X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-        Data.
-    y : array-like of shape (n_instances,)
-        True labels, with at least two instances per class.
+    %(X)s Data to find relays and to measure knockouts on
+    %(y)s There must be at least two instances per class.
     start : int, optional
         First time step of the knockout; by default the first analyzed time step.
     random_state : int, default=0
@@ -154,6 +152,12 @@ def specificity_scorer(estimator, X, y, *, start=None, random_state=0, **relay_p
     -------
     float
         Bits. Higher is better, and 0 is expected by chance.
+
+    Raises
+    ------
+    ValueError
+        If no two concepts partition the classes differently, or if `start` is needed: with
+        ``align="end"`` there is no first time step that all series have in common.
 
     See Also
     --------
@@ -173,7 +177,7 @@ def specificity_scorer(estimator, X, y, *, start=None, random_state=0, **relay_p
     >>> isinstance(score, float)
     True
     """
-    if start is None and _options(estimator, relay_params).get("align") == "end":
+    if start is None and _parameters(estimator, relay_params).get("align") == "end":
         raise ValueError(
             "start=None with align='end'; expected an integer, because time steps count from the "
             "end of each series, but a knockout starts at the same time step of all series."
@@ -182,10 +186,10 @@ def specificity_scorer(estimator, X, y, *, start=None, random_state=0, **relay_p
     find, measure = train_test_split(rows, test_size=0.5, stratify=y, random_state=random_state)
     X_find, X_measure = (_safe_indexing(X, part) for part in (find, measure))
     y_find, y_measure = (_safe_indexing(y, part) for part in (find, measure))
-    analyzer = _analyzed(estimator, X_find, y_find, random_state, relay_params)
+    analyzer = _analyze(estimator, X_find, y_find, random_state, relay_params)
     result = knockout_specificity(
         analyzer.estimator_,
-        _into_net(estimator, X_measure),
+        _input_of_network(estimator, X_measure),
         y_measure,
         relays=analyzer,
         start=int(analyzer.timepoints_.min()) if start is None else start,
@@ -203,25 +207,26 @@ def specificity_scorer(estimator, X, y, *, start=None, random_state=0, **relay_p
     return float(result.own_minus_other.mean())
 
 
-def _parts(estimator):
-    """Return the steps before the classifier or analyzer, if there are any, and the latter."""
-    estimator = _thawed(estimator)
+def _split_pipeline(estimator):
+    """Return the steps before the classifier or analyzer, or None, and this last estimator."""
+    estimator = _unfrozen(estimator)
     if not isinstance(estimator, Pipeline):
         return None, estimator
     analyzers = [k for k, (_, step) in enumerate(estimator.steps) if hasattr(step, "relays")]
     at = analyzers[-1] if analyzers else len(estimator) - 1
-    return estimator[:at] if at else None, _thawed(estimator[at])
+    return estimator[:at] if at else None, _unfrozen(estimator[at])
 
 
-def _thawed(estimator):
+def _unfrozen(estimator):
+    """Return the estimator inside of any number of FrozenEstimator."""
     while isinstance(estimator, FrozenEstimator):
         estimator = estimator.estimator
     return estimator
 
 
-def _options(estimator, relay_params):
+def _parameters(estimator, relay_params):
     """Return parameters of an analyzer: those given, or else those of the estimator."""
-    _, last = _parts(estimator)
+    _, last = _split_pipeline(estimator)
     if not hasattr(last, "relays"):
         return relay_params
     own = last.get_params(deep=False)
@@ -229,16 +234,18 @@ def _options(estimator, relay_params):
     return own | relay_params
 
 
-def _analyzed(estimator, X, y, random_state, relay_params):
+def _analyze(estimator, X, y, random_state, relay_params):
     """Return an analyzer of the fitted network, fitted on the data."""
-    _, last = _parts(estimator)
+    _, last = _split_pipeline(estimator)
     net = last.estimator_ if hasattr(last, "relays") else last
     check_recurrent(net)
-    relay_params = {"random_state": random_state} | _options(estimator, relay_params)
-    return RelayAnalyzer(FrozenEstimator(net), **relay_params).fit(_into_net(estimator, X), y)
+    relay_params = {"random_state": random_state} | _parameters(estimator, relay_params)
+    return RelayAnalyzer(FrozenEstimator(net), **relay_params).fit(
+        _input_of_network(estimator, X), y
+    )
 
 
-def _into_net(estimator, X):
-    """Return the data as the classifier in a pipeline receives them."""
-    before, _ = _parts(estimator)
+def _input_of_network(estimator, X):
+    """Return the data as the network in a pipeline receives them."""
+    before, _ = _split_pipeline(estimator)
     return X if before is None else before.transform(X)

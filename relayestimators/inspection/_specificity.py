@@ -31,11 +31,11 @@ def knockout_specificity(
     n_jobs=None,
     verbose=0,
 ):
-    """Measure the information about every concept that is lost without sets of nodes.
+    r"""Measure the information about every concept that is lost without sets of nodes.
 
-    Each set is knocked out as a whole and compared with random sets of the same size. The loss of a
-    concept is that of I(A;B), the mutual information of its values for the true and for the
-    predicted class.
+    Each set is knocked out (ablated) as a whole and compared with random sets of the same size. The
+    loss of a concept is that of I(A;B), the mutual information of its values for the true and for
+    the predicted class.
 
     Parameters
     ----------
@@ -54,10 +54,9 @@ def knockout_specificity(
     %(scoring)s
     n_random : int, default=39
         Number of random sets that each set is compared with. They have its size, are nested, and
-        are the same for all sets. A p-value is at least 1 / (1 + n_random).
+        are the same for all sets. No p-value is below 1 / (1 + n_random).
     %(n_draws)s
-    n_resamples : int, default=100
-        Number of random halves of the instances for the confidence intervals.
+    %(n_resamples)s
     %(alpha)s
     %(random_state)s the random sets, drawn values and halves
     %(n_jobs_threads)s
@@ -97,15 +96,31 @@ def knockout_specificity(
             interval of `own_minus_random` compares with the mean random set; whether the set stands
             out among the random sets is told by `pvalue`. With fewer than about 100 instances the
             intervals are too narrow.
-        pvalue : one-sided p-value of `own` among the random sets, (1 + number of sets that lose at
-            least as much) / (1 + n_random); NaN without random sets. It is not corrected for
-            multiple concepts.
+        pvalue : one-sided p-value of `own` among the random sets; see Notes. It is NaN without
+            random sets, and not corrected for multiple concepts.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not allowed.
 
     See Also
     --------
     relayestimators.KnockoutTransformer : A single knockout.
     cross_validate_knockout : Finds sets in the training part of a fold, measures in the test part.
     compare_rankings : Compares sets of other rankings with relays.
+
+    Notes
+    -----
+    The loss of a concept when the nodes of a set S are knocked out is
+
+    .. math:: L(S) = I(A; B) - I(A; B_S)
+
+    where A is the value of the concept for the true class, and B and :math:`B_S` are those for the
+    class that is predicted by the intact network and without S. With the random sets
+    :math:`S_1, \dots, S_n` of the same size, the p-value is
+
+    .. math:: \frac{1 + \#\{k : L(S_k) \geq L(S)\}}{1 + n} .
 
     References
     ----------
@@ -144,7 +159,7 @@ def knockout_specificity(
     sets = check_sets(relays, ablation.n_nodes, name="relays")
     window = check_window(start, stop, ablation.n_timepoints)
     options = {"n_draws": n_draws, "n_jobs": n_jobs, "verbose": verbose}
-    lost = measure_beside_random(
+    lost = measure_with_random_sets(
         ablation, [Knockout(nodes, *window) for nodes in sets], n_random, rng, value, **options
     )
     result = Bunch(
@@ -166,7 +181,7 @@ def knockout_specificity(
     return result
 
 
-def measure_beside_random(ablation, knockouts, n_random, rng, value, **options):
+def measure_with_random_sets(ablation, knockouts, n_random, rng, value, **options):
     """Measure knockouts and, for each, random sets of as many nodes in the same window.
 
     Parameters
@@ -188,7 +203,7 @@ def measure_beside_random(ablation, knockouts, n_random, rng, value, **options):
         Means over draws; arrays of shape (n_knockouts, 1 + n_random, ...), itself first.
     """
     orders = [rng.permutation(ablation.n_nodes) for _ in range(n_random)]
-    beside = [
+    together = [
         member
         for knockout in knockouts
         for member in (
@@ -197,7 +212,7 @@ def measure_beside_random(ablation, knockouts, n_random, rng, value, **options):
         )
     ]
     seed = rng.randint(2**31 - 1)
-    lost = ablation.measure(beside, value=value, seed=seed, **options).over_draws()
+    lost = ablation.measure(together, value=value, seed=seed, **options).over_draws()
     return type(lost)(
         *(part.reshape(len(knockouts), 1 + n_random, *part.shape[1:]) for part in lost)
     )
@@ -210,7 +225,8 @@ def contrasts(loss, halves, alpha, different):
     Parameters
     ----------
     loss : ndarray of shape (n_concepts, 1 + n_random, n_concepts)
-        Bits lost: sets, the set itself and random ones, measured on.
+        Bits lost, by the concept that the set belongs to; the set itself, followed by the random
+        sets; and the concept that is measured.
     halves : ndarray of shape (n_concepts, 1 + n_random, n_halves, n_concepts)
         The same on halves of the instances.
     %(alpha)s
@@ -223,29 +239,29 @@ def contrasts(loss, halves, alpha, different):
     """
     point = _contrasts(loss, different)
     draws = _contrasts(np.moveaxis(halves, 2, 0), different)
-    beside, n_random = _on_own_concept(loss), loss.shape[1] - 1
+    own_concept, n_random = _losses_of_own_concept(loss), loss.shape[1] - 1
     intervals = Bunch()
     for name in point:
         error = 0.0
-        if "random" in name and n_random > 1:  # the sets are a sample, too
-            error = beside[1:].std(axis=0, ddof=1) / np.sqrt(n_random)
+        if "random" in name and n_random > 1:  # random sets are a sample, as instances are
+            error = own_concept[1:].std(axis=0, ddof=1) / np.sqrt(n_random)
         intervals[name] = subsampling_interval(point[name], draws[name], alpha, other_error=error)
-    pvalue = (1 + (beside[1:] >= beside[0]).sum(axis=0)) / (1 + n_random)
+    pvalue = (1 + (own_concept[1:] >= own_concept[0]).sum(axis=0)) / (1 + n_random)
     if not n_random:
         pvalue = pvalue * np.nan
     return Bunch(**point, intervals=intervals, pvalue=pvalue)
 
 
-def _on_own_concept(loss):
-    """Return (..., 1 + n_random, n_concepts): what sets cost the concept they belong to."""
+def _losses_of_own_concept(loss):
+    """Return the losses of the concepts that sets belong to, (..., 1 + n_random, n_concepts)."""
     return np.diagonal(loss, axis1=-3, axis2=-1)
 
 
 def _contrasts(loss, different):
-    """Return the five figures of losses (..., n_concepts, 1 + n_random, n_concepts)."""
-    beside = _on_own_concept(loss)
-    own, other = beside[..., 0, :], mean_of_others(loss[..., :, 0, :], different)
-    random = beside[..., 1:, :].mean(axis=-2) if beside.shape[-2] > 1 else own * np.nan
+    """Return the five quantities, from losses (..., n_concepts, 1 + n_random, n_concepts)."""
+    own_concept = _losses_of_own_concept(loss)
+    own, other = own_concept[..., 0, :], mean_of_others(loss[..., :, 0, :], different)
+    random = own_concept[..., 1:, :].mean(axis=-2) if own_concept.shape[-2] > 1 else own * np.nan
     return {
         "own": own,
         "other": other,

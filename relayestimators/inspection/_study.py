@@ -15,7 +15,7 @@ from ..analyzer import RelayAnalyzer
 from ..panels import panel_to_tensor
 from ..relay import DEFAULT_METHOD
 from ._ablation import Ablation, Knockout
-from ._specificity import measure_beside_random
+from ._specificity import measure_with_random_sets
 
 
 @fill_docs
@@ -51,8 +51,7 @@ def relay_study(
         Test data.
     y_test : array-like of shape (n_instances,)
         Labels of the test data.
-    n_relays : int or float, default=0.25
-        Number of nodes per set; a float is a fraction of all nodes.
+    %(n_relays)s
     %(method)s
     n_random : int, default=20
         Number of random sets, which are the same for all classes and time steps.
@@ -87,6 +86,13 @@ def relay_study(
             Bits lost by random sets of the same size.
         random_accuracy_loss : ndarray of shape (n_concepts, n_timepoints, n_random)
             Accuracy lost by random sets.
+
+    Raises
+    ------
+    TypeError
+        If `estimators` is not a dict.
+    ValueError
+        If another argument is not allowed.
 
     See Also
     --------
@@ -143,9 +149,9 @@ def _knock_out_over_time(analyzer, X, y, n_random, seed, **options):
     """Knock out the relays of every concept at every time step from that step on."""
     ablation = Ablation(analyzer.estimator_, X, y, concepts=analyzer.concepts_)
     concepts = range(ablation.n_concepts)
-    timepoints = analyzer.timepoints_[_worth_a_knockout(analyzer)]
+    timepoints = analyzer.timepoints_[_steps_to_knock_out(analyzer)]
     relays = np.array([[analyzer.relays(c, t) for t in timepoints] for c in concepts])
-    lost = measure_beside_random(
+    lost = measure_with_random_sets(
         ablation,
         [
             Knockout(relays[c, i], int(t), ablation.n_timepoints)
@@ -170,8 +176,8 @@ def _knock_out_over_time(analyzer, X, y, n_random, seed, **options):
     )
 
 
-def _worth_a_knockout(analyzer):
-    """Return which time steps most series have and, among these, which have a reliable map."""
+def _steps_to_knock_out(analyzer):
+    """Return at which of the analyzed time steps relays are knocked out, as documented above."""
     common = 2 * analyzer.n_instances_ >= analyzer.n_instances_.max()
     reliable = common & analyzer.reliable_.all(axis=(0, 2))
     return reliable if reliable.any() else common

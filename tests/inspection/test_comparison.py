@@ -1,4 +1,4 @@
-"""Cross-validated ablation, scorers, rankings side by side."""
+"""Cross-validated knockouts (ablations), scorers, and comparisons of rankings."""
 
 from functools import partial
 
@@ -240,6 +240,8 @@ def test_combined_rankings():
     assert combined.shape == (2, 4)
     np.testing.assert_allclose(combined[0, 1], np.sqrt(0.8 / 1.7 * 0.5))
     assert combined[0].argmax() == 1
-    np.testing.assert_allclose(combined[1] ** 2, np.array(carries) / 1.7 / 4)  # no say
+    np.testing.assert_allclose(
+        combined[1] ** 2, np.array(carries) / 1.7 / 4
+    )  # all 0, so without influence
     with pytest.raises(ValueError, match="at least one"):
         combine_rankings()

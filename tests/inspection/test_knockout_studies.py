@@ -1,4 +1,4 @@
-"""Studies: numbers that can be got by hand, planted causes, and scikit-learn's habits."""
+"""Studies of knockouts: results computed by hand, networks with known nodes, bad arguments."""
 
 from functools import partial
 
@@ -25,9 +25,13 @@ from relayestimators.inspection._ablation import Ablation, Knockout
 from relayestimators.panels import _panel
 from relayestimators.relay._information import information_of_counts, mutual_information
 
-# ---------------------------------------------------------------- what is measured
+one_cell = pytest.mark.parametrize("cell", ["gru"], indirect=True)
 
 
+# ---------------------------------------------------------------- the measurement
+
+
+@one_cell
 @pytest.mark.parametrize(
     ("study", "n_scans"),
     [
@@ -35,13 +39,11 @@ from relayestimators.relay._information import information_of_counts, mutual_inf
         (partial(knockout_curve, order=range(6), n_random=9), 1),
         (partial(knockout_specificity, relays=[[0], [1], [2]], n_random=40), 1),
         (knockout_sweep, 1),
-        (partial(compare_rankings, n_random=40, n_resamples=2), 2),  # to rank, and to measure
+        (partial(compare_rankings, n_random=40, n_resamples=2), 2),  # once to rank, once to measure
     ],
     ids=["importance", "curve", "specificity", "sweep", "rankings"],
 )
-def test_a_panel_is_scanned_once_however_many_knockouts_there_are(
-    study, n_scans, fitted, monkeypatch
-):
+def test_a_panel_is_scanned_once(study, n_scans, fitted, monkeypatch):
     scanned = []
     scan = _panel.all_finite
     monkeypatch.setattr(_panel, "all_finite", lambda X: scanned.append(len(X)) or scan(X))
@@ -49,8 +51,9 @@ def test_a_panel_is_scanned_once_however_many_knockouts_there_are(
     assert len(scanned) == n_scans
 
 
+@one_cell
 @pytest.mark.parametrize("study", [knockout_importance, compare_rankings])
-def test_a_panel_that_is_not_finite_is_refused_before_any_work(study, fitted):
+def test_a_panel_that_is_not_finite_is_an_error(study, fitted):
     X, y = make_panel()
     X[7, 1, 3] = np.inf
     with pytest.raises(ValueError, match="X contains infinity.*time step 3"):
@@ -73,13 +76,14 @@ def test_effect_is_the_change_of_log_odds(fitted):
     result = knockout_importance(fitted, X, y, nodes=[1], start=3, n_repeats=2)
     ablated = KnockoutTransformer(FrozenEstimator(fitted), [1], start=3).fit(X, y)
     before, after = fitted.unroll(X).proba.astype(float), ablated.predict_proba(X).astype(float)
-    said = before.argmax(axis=1)
+    predicted = before.argmax(axis=1)
     for k in range(3):
         with_it = [p[:, k] / np.delete(p, k, axis=1).sum(axis=1) for p in (before, after)]
-        odds = np.log2(with_it) * np.where(said == k, 1, -1)  # of what the intact net says
+        odds = np.log2(with_it) * np.where(predicted == k, 1, -1)  # of the intact prediction
         assert result.effect[0, k] == pytest.approx(np.abs(odds[1] - odds[0]).mean(), rel=1e-4)
 
 
+@one_cell
 @pytest.mark.parametrize(
     ("scoring", "by_hand"),
     [
@@ -104,6 +108,7 @@ def test_any_scorer(scoring, by_hand, fitted):
     assert result.score_loss[0] == pytest.approx(loss, abs=1e-4)
 
 
+@one_cell
 def test_arrays_of_values_are_for_all_nodes(fitted):
     X, y = make_panel()
     values = np.linspace(-1, 1, 60).reshape(10, 6)
@@ -115,6 +120,7 @@ def test_arrays_of_values_are_for_all_nodes(fitted):
     assert result.score_loss[0] == pytest.approx(loss)
 
 
+@one_cell
 def test_random_values_are_drawn_and_averaged(fitted):
     X, y = make_panel()
     for value in ("resample", "noise"):
@@ -157,7 +163,7 @@ def test_everything_works_with_frames_unequal_lengths_layers_and_memory_cells():
             assert here.importances_mean[node] == pytest.approx(loss)
 
 
-def test_a_knockout_of_many_chunks_keeps_its_order():
+def test_knockouts_in_many_tasks_keep_their_order():
     net, X, y = hand_made_net()
     ablation = Ablation(net, X, y)
     starts = np.random.default_rng(0).integers(0, 4, 150)
@@ -169,7 +175,8 @@ def test_a_knockout_of_many_chunks_keeps_its_order():
     np.testing.assert_allclose(lost.information[:, 0, 0], expected, atol=1e-9)
 
 
-def test_threads_are_given_back(fitted):
+@one_cell
+def test_the_number_of_torch_threads_is_restored(fitted):
     X, y = make_panel()
     torch.set_num_threads(2)
     try:
@@ -179,6 +186,7 @@ def test_threads_are_given_back(fitted):
         torch.set_num_threads(1)
 
 
+@one_cell
 @pytest.mark.parametrize(
     ("study", "options"),
     [
@@ -197,7 +205,8 @@ def test_results_do_not_depend_on_workers(study, options, fitted):
         np.testing.assert_equal(one[key], two[key])
 
 
-def test_progress_bars_only_when_asked(fitted, capsys):
+@one_cell
+def test_progress_bars_with_verbose_only(fitted, capsys):
     X, y = make_panel()
     knockout_importance(fitted, X, y, n_repeats=2)
     assert capsys.readouterr().err == ""
@@ -205,6 +214,7 @@ def test_progress_bars_only_when_asked(fitted, capsys):
     assert "knockouts: 100%" in capsys.readouterr().err
 
 
+@one_cell
 @pytest.mark.parametrize(
     ("call", "error", "match"),
     [
@@ -262,7 +272,7 @@ def test_progress_bars_only_when_asked(fitted, capsys):
         ),
     ],
 )
-def test_bad_requests(call, error, match, fitted):
+def test_bad_arguments(call, error, match, fitted):
     with pytest.raises(error, match=match):
         call(fitted, *make_panel())
 
@@ -281,9 +291,9 @@ def test_only_fitted_recurrent_classifiers():
 def test_importance_of_nodes_groups_and_pairs():
     net, X, y = two_bit_net()
     singles = knockout_importance(net, X, y, concepts=BITS, random_state=0)
-    np.testing.assert_allclose(singles.loss[[0, 1, 3, 4, 5]], 0, atol=1e-9)  # a copy is left
+    np.testing.assert_allclose(singles.loss[[0, 1, 3, 4, 5]], 0, atol=1e-9)  # 0 and 1 are copies
     assert singles.loss[2, 1] == pytest.approx(singles.information[1], abs=0.01)
-    assert singles.effect[0, 0] > 1 and singles.effect[0, 1] < 0.1  # but it is seen in the odds
+    assert singles.effect[0, 0] > 1 and singles.effect[0, 1] < 0.1  # seen in the log-odds
     assert np.abs(singles.effect[3:]).max() < 1e-3
     pairs = knockout_importance(net, X, y, pairs=True, concepts=BITS, random_state=0)
     assert len(pairs.sets) == len(pairs.loss) == len(pairs.losses) == 15
@@ -312,6 +322,7 @@ def test_deviation_over_halves_is_the_standard_error():
     np.testing.assert_allclose(np.mean(errors, axis=0), np.std(losses, axis=0), rtol=0.25)
 
 
+@one_cell
 def test_deviation_with_random_values_covers_the_draws(fitted):
     X, y = make_panel(n_instances=150)
     options = {"nodes": [1], "value": "resample", "start": 2}
@@ -364,7 +375,7 @@ def test_curve_along_a_ranking_and_with_sizes():
 # ---------------------------------------------------------------- sweeps
 
 
-def test_sweep_finds_the_walk_of_a_bit():
+def test_sweep_follows_a_bit_from_node_to_node():
     net, X, y = hand_made_net()
     sweep = knockout_sweep(net, X, y, width=1)
     expected = np.zeros((4, 8))
@@ -382,7 +393,7 @@ def test_sweep_finds_the_walk_of_a_bit():
         np.testing.assert_array_equal(*both)
 
 
-def test_a_knockout_that_is_asked_for_twice_is_run_once(monkeypatch):
+def test_a_repeated_knockout_is_run_once(monkeypatch):
     net, X, y = two_bit_net()
     ablation, ran = Ablation(net, X, y, concepts=BITS), []
     run = net.knock_out

@@ -1,4 +1,4 @@
-"""rank_nodes: planted nodes, a slow twin of every attribution, and a net that stays as it was."""
+"""rank_nodes: known nodes, a reference implementation of every attribution, unchanged networks."""
 
 import sys
 from copy import deepcopy
@@ -44,8 +44,11 @@ SHAPES = {
 }
 
 
+one_cell = pytest.mark.parametrize("cell", ["gru"], indirect=True)
+
+
 def small_net(cell="gru", n_classes=4, **options):
-    """A net with random weights large enough to be far from linear, and a small ragged panel."""
+    """Return a network whose weights make it far from linear, and series of unequal lengths."""
     X, y = make_panel(n_instances=9, n_timepoints=5)[0], np.array(list("abcd"))
     y = y[np.arange(9) % n_classes]
     net = CELLS[cell](max_epochs=1, random_state=0, **{"module__hidden_size": 3, **options})
@@ -56,11 +59,11 @@ def small_net(cell="gru", n_classes=4, **options):
     return net, cut_short(X, [5, 4, 3] * 3), y
 
 
-# ---------------------------------------------------------------- slow twins
+# ---------------------------------------------------------------- reference implementations
 
 
 def log_odds(module, X, own, edit, layer):
-    """Log-odds in bits: of which classes, and with what done to states."""
+    """Return the log-odds of the classes `own` in bits, with states changed by `edit`."""
     proba = module.forward_with(X, edit, layer=layer).softmax(dim=1)
     return torch.log2((proba * own).sum(dim=1) / (proba * ~own).sum(dim=1))
 
@@ -70,7 +73,7 @@ def states(module, X, layer):
 
 
 def by_differences(module, X, baseline, own, layer):
-    """Activation times gradient, by making every activation a little larger and smaller."""
+    """Return activation times gradient, from differences of the output."""
 
     def odds(step, node, factor):
         def scale(h, timepoint, *, nodes):
@@ -87,16 +90,16 @@ def by_differences(module, X, baseline, own, layer):
 
 
 def path_of(start, stop, n_points):
-    """Points between two tensors, as rows: n_points for each instance."""
-    share = torch.linspace(0, 1, n_points, dtype=torch.float64)
-    share = share.view(1, -1, *[1] * (start.ndim - 1))
-    return (start[:, None] + share * (stop - start)[:, None]).flatten(0, 1)
+    """Return points between two tensors, n_points consecutive rows for each instance."""
+    fraction = torch.linspace(0, 1, n_points, dtype=torch.float64)
+    fraction = fraction.view(1, -1, *[1] * (start.ndim - 1))
+    return (start[:, None] + fraction * (stop - start)[:, None]).flatten(0, 1)
 
 
 def by_walking(module, X, baseline, own, layer, states_move, n_points=400):
-    """Integral of gradient times movement of activations, by the trapezoidal rule.
+    """Return the integral of gradients over activations along a path, by the trapezoidal rule.
 
-    Either the input moves, or the activations of one time step alone.
+    Either the input moves along the path, or the activations of a single time step.
     """
     n_instances, n_timepoints = len(X), X.shape[2]
     ends = states(module, baseline, layer), states(module, X, layer)
@@ -120,7 +123,7 @@ def by_walking(module, X, baseline, own, layer, states_move, n_points=400):
     return values
 
 
-TWINS = {
+REFERENCES = {
     "gradient": by_differences,
     "conductance": lambda *problem: by_walking(*problem, states_move=False),
     "integrated_gradients": lambda *problem: by_walking(*problem, states_move=True),
@@ -130,18 +133,20 @@ TWINS = {
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("method", BY_GRADIENTS)
-def test_attributions_are_those_of_their_slow_twins(method, cell, shape):
+def test_attributions_equal_their_reference_implementations(method, cell, shape):
     options = dict(SHAPES[shape])
     layer = options.pop("layer", -1)
     net, X, y = small_net(cell, **options)
     table = np.array([[0], [1], [1], [2]])
-    n_steps, error = (400, 0.01) if method == "conductance" else (40, 1e-4)  # a first-order rule
+    n_steps, error = (
+        (400, 0.01) if method == "conductance" else (40, 1e-4)
+    )  # its rule is of first order
     scores = rank_nodes(net, X, y, method=method, layer=layer, n_steps=n_steps, concepts=table)
     panel = torch.from_numpy(X).double()
     baseline = torch.where(panel.isnan(), panel, torch.from_numpy(np.nanmean(X, axis=0)).double())
     own = torch.from_numpy(table[net.unroll(X).logits.argmax(axis=1)] == table[:, 0])
     module = deepcopy(net.module_).double().requires_grad_(False)
-    values = TWINS[method](module, panel, baseline, own, layer).abs().numpy()
+    values = REFERENCES[method](module, panel, baseline, own, layer).abs().numpy()
     values[np.isnan(X).any(axis=1)] = np.nan
     expected = np.nanmean(values, axis=0)
     assert scores.shape == (1, *expected.shape)
@@ -150,13 +155,13 @@ def test_attributions_are_those_of_their_slow_twins(method, cell, shape):
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("method", BY_CAPTUM)
-def test_one_node_accounts_for_all_that_passes_through_it(method, cell):
+def test_a_single_node_accounts_for_the_whole_change_of_log_odds(method, cell):
     net, X, y = small_net(cell, module__hidden_size=1)
     scores = rank_nodes(net, X, y, method=method, timepoints=-1, align="end", n_steps=400)
     baseline = np.where(np.isnan(X), X, np.nanmean(X, axis=0))
-    said = net.predict(X)[:, None] == net.classes_
+    predicted = net.predict(X)[:, None] == net.classes_
     for concept in range(4):
-        own = said[:, [concept]] == (np.arange(4) == concept)
+        own = predicted[:, [concept]] == (np.arange(4) == concept)
         proba = [net.unroll(panel).proba.astype(float) for panel in (X, baseline)]
         odds = [np.log2((p * own).sum(axis=1) / (p * ~own).sum(axis=1)) for p in proba]
         expected = np.abs(odds[0] - odds[1]).mean()
@@ -165,7 +170,7 @@ def test_one_node_accounts_for_all_that_passes_through_it(method, cell):
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("method", BY_GRADIENTS)
-def test_at_the_end_of_a_net_with_two_classes_all_is_linear(method, cell):
+def test_attributions_to_last_states_are_linear_with_two_classes(method, cell):
     net, X, y = small_net(cell, n_classes=2)
     scores = rank_nodes(net, X, y, method=method, timepoints=-1, align="end", n_steps=1)
     baseline = np.where(np.isnan(X), X, np.nanmean(X, axis=0))
@@ -176,7 +181,7 @@ def test_at_the_end_of_a_net_with_two_classes_all_is_linear(method, cell):
     np.testing.assert_allclose(scores, [[expected]] * 2, rtol=1e-4, atol=1e-6)
 
 
-# ---------------------------------------------------------------- planted nodes
+# ---------------------------------------------------------------- known nodes
 
 
 @pytest.mark.parametrize("method", [*METHODS, *BY_GRADIENTS])
@@ -215,6 +220,7 @@ def test_a_concept_is_found_in_its_own_block(method, cell):
 # ---------------------------------------------------------------- by hand
 
 
+@one_cell
 @pytest.mark.parametrize("method", METHODS)
 def test_relay_methods_are_those_of_the_analyzer(method, fitted):
     X, y = make_panel(n_instances=240)
@@ -225,6 +231,7 @@ def test_relay_methods_are_those_of_the_analyzer(method, fitted):
         np.testing.assert_array_equal(scores, analyzer.relay_map_)
 
 
+@one_cell
 def test_variance(fitted):
     X, y = make_panel()
     X = cut_short(X, 4 + np.arange(60) % 7)
@@ -236,6 +243,7 @@ def test_variance(fitted):
     np.testing.assert_allclose(aligned, [[last]] * 3)
 
 
+@one_cell
 def test_readout_compares_concept_values(fitted):
     weight = fitted.module_.readout.weight.detach().numpy().astype(float)
     scores = rank_nodes(fitted, *make_panel(), method="readout", concepts=[[0, 0], [0, 1], [1, 2]])
@@ -243,6 +251,7 @@ def test_readout_compares_concept_values(fitted):
     np.testing.assert_allclose(scores[1], [weight.max(axis=0) - weight.min(axis=0)] * 10)
 
 
+@one_cell
 def test_random_is_drawn_for_every_concept_and_time_step(fitted):
     X, y = make_panel()
     scores = rank_nodes(fitted, X, y, method="random", random_state=0)
@@ -252,21 +261,22 @@ def test_random_is_drawn_for_every_concept_and_time_step(fitted):
     assert not np.array_equal(scores, rank_nodes(fitted, X, y, method="random", random_state=1))
 
 
-def test_ends_can_be_lined_up():
-    net, X, y = small_net()  # lengths 5, 4, 3, and again
+def test_series_are_aligned_at_their_ends():
+    net, X, y = small_net()  # lengths 5, 4, 3, 5, ...
     scores = rank_nodes(net, X, y, method="gradient", align="end", timepoints=[-1, -4])
-    alone = [rank_nodes(net, X[i::3], y[i::3], method="gradient") for i in range(3)]
-    last = [alone[i][:, 4 - i] for i in range(3)]
-    before = [alone[i][:, 1 - i] for i in range(2)]
+    by_length = [rank_nodes(net, X[i::3], y[i::3], method="gradient") for i in range(3)]
+    last = [by_length[i][:, 4 - i] for i in range(3)]
+    before = [by_length[i][:, 1 - i] for i in range(2)]
     np.testing.assert_allclose(scores[:, 0], np.mean(last, axis=0), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(scores[:, 1], np.mean(before, axis=0), rtol=1e-4, atol=1e-6)
 
 
-# ---------------------------------------------------------------- habits
+# ---------------------------------------------------------------- conventions
 
 
+@one_cell
 @pytest.mark.parametrize("method", ANY)
-def test_shapes_and_steps_nobody_has(method, fitted):
+def test_scores_are_nan_at_time_steps_without_instances(method, fitted):
     X, y = make_panel(n_instances=240)
     X = cut_short(X, [9] * 240)
     options = {"method": method, "n_steps": 3, "random_state": 0}
@@ -280,10 +290,10 @@ def test_shapes_and_steps_nobody_has(method, fitted):
 
 
 @pytest.mark.parametrize("method", BY_GRADIENTS)
-def test_batches_only_bound_memory(method, monkeypatch):
+def test_batches_do_not_change_scores(method, monkeypatch):
     net, X, y = small_net()
     expected = rank_nodes(net, X, y, method=method, n_steps=3)
-    monkeypatch.setattr("relayestimators.inspection._ranking._FLOATS", 16 * 3 * 5 * 4 * 2)
+    monkeypatch.setattr("relayestimators.inspection._ranking._MAX_NUMBERS", 16 * 3 * 5 * 4 * 2)
     scores = rank_nodes(net, X, y, method=method, n_steps=3)
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-6)
 
@@ -297,7 +307,7 @@ def test_flat_panels(method):
 
 
 @pytest.mark.parametrize("method", ANY)
-def test_the_net_is_left_as_it_was(method):
+def test_the_network_is_not_changed(method):
     net, X, y = small_net()
     net.module_.train()
     weight = net.module_.readout.weight
@@ -316,7 +326,7 @@ def test_the_net_is_left_as_it_was(method):
     assert not net.module_._forward_hooks
 
 
-def test_progress(capsys):
+def test_progress_bar(capsys):
     net, X, y = small_net()
     rank_nodes(net, X, y, method="gradient")
     assert capsys.readouterr().err == ""
@@ -324,11 +334,11 @@ def test_progress(capsys):
     assert "gradient: 100%" in capsys.readouterr().err
 
 
-# ---------------------------------------------------------------- refusals
+# ---------------------------------------------------------------- errors
 
 
 class Unedited(nn.Module):
-    """A module of a user's own, which shows its states and lets nobody edit them."""
+    """A module with `unroll`, but without `forward_with` and a readout."""
 
     def __init__(self, input_size, n_classes):
         super().__init__()
@@ -341,7 +351,7 @@ class Unedited(nn.Module):
         return self.network.unroll(X, clamp=clamp, layer=layer, state=state)
 
 
-def test_a_module_that_only_shows_its_states():
+def test_modules_without_forward_with():
     X, y = make_panel()
     options = {"criterion": nn.CrossEntropyLoss, "max_epochs": 1, "verbose": 0, "random_state": 0}
     net = RecurrentClassifier(Unedited, **options).fit(X, y)
@@ -392,7 +402,7 @@ def test_only_fitted_recurrent_classifiers():
         ({"layer": 0}, ValueError, "layer=0 with method='readout'"),
     ],
 )
-def test_what_is_not_allowed(options, error, match):
+def test_arguments_that_are_not_allowed(options, error, match):
     net, X, y = small_net(module__num_layers=2)
     with pytest.raises(error, match=match):
         rank_nodes(net, X, y, **{"method": "readout", **options})
@@ -422,6 +432,6 @@ def test_memory_cells():
             rank_nodes(net, X, y, method=method, state="c")
 
 
-def test_names():
+def test_names_of_methods():
     assert RANKINGS[: len(METHODS)] == tuple(METHODS)
     assert len(set(RANKINGS)) == len(RANKINGS) == len(ANY)

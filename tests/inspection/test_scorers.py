@@ -1,4 +1,4 @@
-"""Searching cell, size, learning rate, discretization and number of relays at once."""
+"""Scorers of relays, in a search over cell, size, learning rate, discretization and relays."""
 
 import ast
 from functools import partial
@@ -31,7 +31,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "relay_search.py"
 
 
 def rule_of_the_example():
-    """The refit rule of the example, without the search."""
+    """Return the refit rule of the example, without running its search."""
     wanted = ("N_FOLDS", "TOLERANCE", "most_localized")
     body = [
         node
@@ -44,7 +44,7 @@ def rule_of_the_example():
 
 
 def results(accuracy, localized, specificity):
-    """What a search leaves: means, and specificity by candidate and fold."""
+    """Return results of a search: means, and specificity by candidate and fold."""
     return {
         "mean_test_net": np.array(accuracy),
         "mean_test_localization": np.array(localized),
@@ -65,7 +65,7 @@ def test_rule_of_the_example(accuracy, localized, specificity, chosen):
     assert rule_of_the_example()(results(accuracy, localized, specificity)) == chosen
 
 
-# ---------------------------------------------------------------- what is scored
+# ---------------------------------------------------------------- scores
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_discretization_and_number_of_relays_reach_the_scores(task):
     def scores(score, **options):
         analyzer = RelayAnalyzer(net, concepts=task.concepts, timepoints=[3], **options)
         found = score(analyzer.fit(X, y), X, y)
-        # the same from the net, with options of the scorer
+        # the scorer has the same parameters, and gives the same score to the network
         assert found == score(net, X, y, concepts=task.concepts, timepoints=[3], **options)
         return found
 
@@ -114,7 +114,7 @@ def test_discretization_and_number_of_relays_reach_the_scores(task):
     )
 
 
-def test_what_is_chance_does_not_count_as_localized():
+def test_chance_does_not_count_as_localized():
     net, X, y = hand_made_net()
     noise = np.random.default_rng(0).permutation(y)
     assert localization_scorer(net, X, noise) > 0.2
@@ -123,13 +123,13 @@ def test_what_is_chance_does_not_count_as_localized():
     assert analyzer.significant_.any(axis=2).all()
     assert localization_scorer(analyzer, X, y) == localization_scorer(net, X, y)
 
-    # the second bit of the labels is noise: as if only the first had been asked for
+    # The second bit of the labels is noise, so only the first counts.
     net, X, y = two_bit_net(400)
     y = y % 2 + 2 * np.random.default_rng(0).permutation(y // 2)
     first = localization_scorer(net, X, y, concepts=np.array(BITS)[:, :1])
     assert localization_scorer(net, X, y, concepts=BITS) != pytest.approx(first)
-    told = localization_scorer(net, X, y, concepts=BITS, n_permutations=39)
-    assert told == pytest.approx(first)
+    significant = localization_scorer(net, X, y, concepts=BITS, n_permutations=39)
+    assert significant == pytest.approx(first)
 
 
 # ---------------------------------------------------------------- the search
@@ -185,7 +185,7 @@ def test_search_over_everything_at_once(task):
     assert one.best_index_ == two.best_index_ == rule_of_the_example()(one.cv_results_)
     np.testing.assert_array_equal(one.predict_proba(X), two.predict_proba(X))
 
-    # a candidate by hand: its parameters reach the net and the analyzer
+    # The best candidate by hand: its parameters reach the network and the analyzer.
     params = one.cv_results_["params"][one.best_index_]
     train, test = list(StratifiedKFold(3).split(X, y))[1]
     relays = RelayAnalyzer(
@@ -213,7 +213,7 @@ def test_search_over_everything_at_once(task):
     assert relays.n_relays_ == round(relays.ranking_.size * params["relays__n_relays"])
 
 
-def test_every_candidate_of_the_space_is_as_it_says(task):
+def test_every_candidate_has_the_parameters_of_the_space(task):
     space, _ = space_and_scoring(task)
     pipeline = make_pipeline_of(task, GRUClassifier())
     for params in ParameterGrid(space):

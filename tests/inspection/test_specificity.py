@@ -1,4 +1,4 @@
-"""What relay sets cost: own concept, other concepts, random sets, and how sure that is."""
+"""Losses by sets of relays: own concept, other concepts, random sets, and their intervals."""
 
 from functools import partial
 
@@ -17,6 +17,8 @@ from relayestimators.inspection import (
     specificity_scorer,
 )
 from relayestimators.relay._information import mutual_information
+
+one_cell = pytest.mark.parametrize("cell", ["gru"], indirect=True)
 
 
 def test_losses_are_those_of_the_transformer(fitted):
@@ -37,7 +39,7 @@ def test_losses_are_those_of_the_transformer(fitted):
     assert result.random_score_loss.shape == (2, 3)
 
 
-def test_the_node_that_carries_the_bit_costs_it_when_it_has_it_and_no_other_time():
+def test_a_node_is_needed_only_while_it_has_the_bit():
     net, X, y = hand_made_net()
     for node in range(4):
         for start in range(4):
@@ -48,6 +50,7 @@ def test_the_node_that_carries_the_bit_costs_it_when_it_has_it_and_no_other_time
             np.testing.assert_allclose(result.loss[0], expected, atol=1e-9)
 
 
+@one_cell
 def test_losses_do_not_depend_on_workers(fitted):
     X, y = make_panel()
     one, two = (
@@ -61,6 +64,7 @@ def test_losses_do_not_depend_on_workers(fitted):
         np.testing.assert_equal(one[key], two[key])
 
 
+@one_cell
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
@@ -75,6 +79,7 @@ def test_bad_options(options, error, match, fitted):
         knockout_specificity(fitted, *make_panel(), **options)
 
 
+@one_cell
 def test_no_sets_and_no_random_sets(fitted):
     X, y = make_panel()
     nothing = knockout_specificity(fitted, X, y, relays=[], n_random=2)
@@ -87,6 +92,7 @@ def test_no_sets_and_no_random_sets(fitted):
     )
 
 
+@one_cell
 def test_labels_that_do_not_fit(fitted):
     X, y = make_panel()
     with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[60, 40\]"):
@@ -117,18 +123,18 @@ def test_contrasts_by_hand():
     assert wide.max() > 0.1
 
 
-def test_intervals_hold_the_truth():
+def test_intervals_cover_the_true_value():
     net, X, y = two_bit_net(20_000, seed=99)
     truth = knockout_specificity(net, X, y, relays=[[0, 1], [2]], concepts=BITS, n_random=0)
-    held = []
+    covered = []
     for seed in range(100):
         _, X, y = two_bit_net(300, seed=seed)
         result = knockout_specificity(
             net, X, y, relays=[[0, 1], [2]], concepts=BITS, n_random=0, random_state=seed
         )
         low, high = result.intervals.own_minus_other
-        held.append((low <= truth.own_minus_other) & (truth.own_minus_other <= high))
-    assert np.mean(held) > 0.88  # 95 % intervals; two standard errors of 200 trials below
+        covered.append((low <= truth.own_minus_other) & (truth.own_minus_other <= high))
+    assert np.mean(covered) > 0.88  # 95 % intervals, less over two standard errors
 
 
 def test_sets_from_an_analyzer_and_one_concept():
@@ -140,8 +146,8 @@ def test_sets_from_an_analyzer_and_one_concept():
     assert sorted(sets[0].tolist()) == [0, 1]
     expected = knockout_specificity(net, X, y, relays=sets, concepts=BITS, n_random=0)
     np.testing.assert_array_equal(result.loss, expected.loss)
-    alone = knockout_specificity(net, X, y, relays=[[0, 1, 2]], concepts="class", n_random=2)
-    assert alone.own[0] > 0.5 and np.isnan(alone.other[0])
+    single = knockout_specificity(net, X, y, relays=[[0, 1, 2]], concepts="class", n_random=2)
+    assert single.own[0] > 0.5 and np.isnan(single.other[0])
 
 
 def test_two_classes_have_no_other_concept():
@@ -155,13 +161,13 @@ def test_two_classes_have_no_other_concept():
     with pytest.raises(ValueError, match="concepts='ovr'"):
         specificity_scorer(net, X, y)
     net, X, y = two_bit_net()
-    table = np.c_[BITS, 1 - BITS[:, 0]]  # the third is the first, the other way round
+    table = np.c_[BITS, 1 - BITS[:, 0]]  # the third is the negated first
     result = knockout_specificity(net, X, y, relays=[[0, 1], [2], [0, 1]], concepts=table)
     np.testing.assert_allclose(result.own[[0, 2]], result.information[0], atol=0.05)
     np.testing.assert_allclose(result.other, 0, atol=0.01)
 
 
-def test_an_analyzer_brings_its_layer_state_and_concepts():
+def test_layer_state_and_concepts_are_those_of_the_analyzer():
     X, y = make_panel()
     options = {"module__hidden_size": 6, "max_epochs": 5, "random_state": 0}
     net = LSTMClassifier(module__num_layers=2, **options).fit(X, y)
@@ -187,7 +193,7 @@ def test_an_analyzer_brings_its_layer_state_and_concepts():
             study(net, X, y, state="h")
 
 
-def test_intervals_of_what_random_sets_cost_count_the_sets():
+def test_intervals_of_random_losses_are_over_sets_too():
     net, X, y = two_bit_net(2000)
     options = {"rankings": ["single"], "concepts": BITS, "timepoints": [2], "random_state": 0}
     few = compare_rankings(net, X, y, n_random=5, **options)
@@ -198,14 +204,16 @@ def test_intervals_of_what_random_sets_cost_count_the_sets():
     assert np.isnan(one.intervals.advantage).all()
 
 
-def test_knockouts_after_the_end_of_all_series_are_noticed(fitted):
+@one_cell
+def test_knockouts_after_the_end_of_all_series_are_warned_about(fitted):
     X, y = make_panel()
     with pytest.warns(UserWarning, match="ended by time step 8.*change nothing"):
         result = knockout_importance(fitted, cut_short(X, [6] * 60), y, start=8)
     assert not result.loss.any()
 
 
-def test_a_half_that_cannot_be_scored_is_named(fitted):
+@one_cell
+def test_a_half_that_cannot_be_scored_is_an_error(fitted):
     X, y = make_panel()
     with pytest.raises(ValueError, match="cannot score a random half of the instances"):
         knockout_importance(fitted, X[:4], y[:4], scoring="roc_auc_ovr", random_state=0)
