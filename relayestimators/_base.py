@@ -43,12 +43,12 @@ class MetaClassifierMixin:
             Routing information of scikit-learn.
         """
         to_fit = MethodMapping()
-        for caller in ("fit", "fit_transform"):  # pipelines before 1.9 ask for the latter
+        for caller in ("fit", "fit_transform"):  # pipelines before 1.9 use the latter
             to_fit.add(caller=caller, callee="fit")
         router = MetadataRouter(owner=self).add_self_request(self)
         return router.add(estimator=self.estimator, method_mapping=to_fit)
 
-    def _names(self, names, input_features):
+    def _output_names(self, names, input_features):
         """Return names of output columns, after a check of the names of the input."""
         _check_feature_names_in(self, input_features, generate_names=False)
         return np.array(names, dtype=object)
@@ -56,15 +56,15 @@ class MetaClassifierMixin:
     @property
     def n_features_in_(self):
         """Number of channels in fit, or of time steps if X had two dimensions."""
-        return self._seen("n_features_in_")
+        return self._attribute_of_classifier("n_features_in_")
 
     @property
     def feature_names_in_(self):
         """Names of the columns, if X in fit was a DataFrame with one row per instance."""
-        return self._seen("feature_names_in_")
+        return self._attribute_of_classifier("feature_names_in_")
 
-    def _seen(self, name):
-        # the error names this estimator instead of the wrapped classifier
+    def _attribute_of_classifier(self, name):
+        # the error names this estimator, not the wrapped classifier
         found = getattr(vars(self).get("estimator_"), name, None)
         if found is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

@@ -225,10 +225,12 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         n_relays = None if auto else check_size(self.n_relays, hidden.shape[2], name="n_relays")
         discretizer = StateDiscretizer(self.n_states, strategy=self.strategy)
         predicted = classes[run.proba.argmax(axis=1)]
-        truth, said = (concept_values(labels, classes, concepts) for labels in (y, predicted))
+        concept_in, concept_out = (
+            concept_values(labels, classes, concepts) for labels in (y, predicted)
+        )
         result = relay_map(
-            truth,
-            said,
+            concept_in,
+            concept_out,
             discretizer.fit_transform(hidden[:, timepoints]),
             method=self.method,
             n_permutations=n_permutations,
@@ -242,10 +244,11 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         self.estimator_, self.discretizer_ = estimator, discretizer
         self.classes_, self.concepts_, self.timepoints_ = classes, concepts, timepoints
         self.error_rate_ = float(np.mean(predicted != y))
-        shared = [mutual_information(a, b) for a, b in zip(truth.T, said.T, strict=True)]
-        self.information_ = np.maximum(shared, 0.0)  # rounding
+        pairs = zip(concept_in.T, concept_out.T, strict=True)
+        information = [mutual_information(a, b) for a, b in pairs]
+        self.information_ = np.maximum(information, 0.0)  # rounding may make zero negative
         self.in_sample_ = not isinstance(self.estimator, FrozenEstimator)
-        self._keep(result)
+        self._store_map(result)
         self.layer_, self.state_ = self.layer, self.state
         self.ranking_ = ranking_of(mean_score(result.relay_map, result.n_instances))
         self.n_relays_ = max(1, result.n_beyond) if auto else n_relays
@@ -256,16 +259,16 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         """Return the parameters and, after fit, the limits of the map."""
         limits = []
         if hasattr(self, "reliable_"):
-            if poor := unreliable_share(self.coverage_):
-                few = f"fewer than {MIN_COVERAGE} instances per cell"
-                limits.append(f"{poor:.0%} of relay_map_ has {few}")
+            if unreliable := unreliable_share(self.coverage_):
+                fewer = f"fewer than {MIN_COVERAGE} instances per cell"
+                limits.append(f"{unreliable:.0%} of relay_map_ has {fewer}")
             if self.error_rate_ == 0:
                 limits.append("no errors on these data: decoys cannot be told from relays")
             if self.in_sample_:
                 limits.append("analyzed on the data that the network was trained on")
         return "\n".join([super().__repr__(**options), *(f"# {text}" for text in limits)])
 
-    def _keep(self, result):
+    def _store_map(self, result):
         """Store the map and its tests, and remove those of an earlier fit."""
         self.reliable_ = result.coverage >= MIN_COVERAGE
         for name in ("relay_map", "coverage", "n_instances"):
@@ -324,8 +327,8 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
                     f"timepoint={timepoint!r} was not analyzed; expected one of "
                     f"{self.timepoints_.tolist()}."
                 )
-            there = self.timepoints_ == timepoint
-            values, weights = values[:, there], weights[there]
+            chosen = self.timepoints_ == timepoint
+            values, weights = values[:, chosen], weights[chosen]
             if not weights.any():
                 raise ValueError(f"timepoint={timepoint!r}; no instance has this time step.")
         return strongest_nodes(mean_score(values, weights), self.n_relays_)
@@ -360,7 +363,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             Names such as "node7".
         """
         nodes = self.get_support(indices=True)
-        return self._names([f"node{node}" for node in nodes], input_features)
+        return self._output_names([f"node{node}" for node in nodes], input_features)
 
     def __sklearn_tags__(self):
         """Return the tags, with those of the input taken from the classifier."""

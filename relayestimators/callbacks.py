@@ -148,7 +148,7 @@ class RelayHistory(Callback):
 
     # Class attributes, because the constructor only stores its arguments.
     _checkpoints_ = ()
-    _told_ = frozenset()
+    _warned_ = frozenset()
 
     def __init__(
         self,
@@ -203,15 +203,15 @@ class RelayHistory(Callback):
         """
         self._check()
         done = len(net.history) - 1  # skorch has begun the row of this epoch
-        # skorch initializes callbacks also when a parameter of any is set, so it is the history
-        # that tells whether this training goes on
+        # skorch initializes callbacks also whenever a parameter of one of them is set, so only the
+        # history tells whether this training continues an earlier one.
         kept = [checkpoint for checkpoint in self._checkpoints_ if checkpoint.epochs_ <= done]
         self._checkpoints_ = kept = kept if done else []
-        self._begun_ = done + 1
+        self._epoch_ = done + 1
         self._datasets_ = dataset_train, dataset_valid
         if not kept:
-            self._told_ = frozenset()
-            self._look(net, done)
+            self._warned_ = frozenset()
+            self._add_checkpoint(net, done)
 
     def on_epoch_end(self, net, **kwargs):
         """Record the relay map after every `every` epochs.
@@ -223,8 +223,8 @@ class RelayHistory(Callback):
         **kwargs : dict
             Ignored.
         """
-        found = self._look(net, self._begun_) if self._begun_ % self.every == 0 else None
-        self._record(net, found)
+        due = self._epoch_ % self.every == 0
+        self._record(net, self._add_checkpoint(net, self._epoch_) if due else None)
 
     def on_train_end(self, net, **kwargs):
         """Record the relay map of the trained network, unless it was just recorded.
@@ -237,10 +237,10 @@ class RelayHistory(Callback):
             Ignored.
         """
         trained = "_datasets_" in vars(self)
-        if trained and self._checkpoints_[-1].epochs_ < self._begun_:
-            found = self._look(net, self._begun_)
-            if len(net.history) == self._begun_:  # not one put back with earlier weights
-                self._record(net, found)
+        if trained and self._checkpoints_[-1].epochs_ < self._epoch_:
+            checkpoint = self._add_checkpoint(net, self._epoch_)
+            if len(net.history) == self._epoch_:  # False if earlier weights were restored
+                self._record(net, checkpoint)
         vars(self).pop("_datasets_", None)
 
     def __getstate__(self):
@@ -252,6 +252,7 @@ class RelayHistory(Callback):
     # ------------------------------------------------------------ inside
 
     def _check(self):
+        """Raise an error unless `every`, X and y are valid."""
         check_integer(self.every, name="every", low=1)
         if (self.X is None) != (self.y is None):
             given, missing = ("y", "X") if self.X is None else ("X", "y")
@@ -260,27 +261,27 @@ class RelayHistory(Callback):
                 "use the data of the training."
             )
 
-    def _look(self, net, epoch):
+    def _add_checkpoint(self, net, epoch):
         """Add a checkpoint and return it."""
         check_recurrent(net)
-        with _unnoticed(net):
+        with _restored(net):
             try:
-                found = self._found(net)
+                checkpoint = self._analyze(net)
             except ValueError as error:
                 if not self._checkpoints_:
                     raise
                 message = f"RelayHistory has no relay map after epoch {epoch}: {error}"
-                self._once("no map", warnings.warn, message, UserWarning)
+                self._warn_once("no map", warnings.warn, message, UserWarning)
                 last = self._checkpoints_[-1]
-                found = Bunch(**{name: last[name] * np.nan for name in last})
-        if self._checkpoints_ and self._checkpoints_[-1].maps_.shape != found.maps_.shape:
+                checkpoint = Bunch(**{name: last[name] * np.nan for name in last})
+        if self._checkpoints_ and self._checkpoints_[-1].maps_.shape != checkpoint.maps_.shape:
             self._checkpoints_ = []
-        found.epochs_ = epoch
-        self._checkpoints_ = [*self._checkpoints_, found]
-        return found
+        checkpoint.epochs_ = epoch
+        self._checkpoints_ = [*self._checkpoints_, checkpoint]
+        return checkpoint
 
-    def _found(self, net):
-        """Return the values of a checkpoint."""
+    def _analyze(self, net):
+        """Return the values of a checkpoint: the results of an analyzer."""
         X, y = self._data(net)
         analyzer = RelayAnalyzer(
             FrozenEstimator(net),
@@ -292,7 +293,7 @@ class RelayHistory(Callback):
             align=self.align,
             layer=self.layer,
             state=self.state,
-            random_state=copy.deepcopy(self.random_state),  # every time from its beginning
+            random_state=copy.deepcopy(self.random_state),  # the same draws at every checkpoint
             n_jobs=self.n_jobs,
         )
         with warnings.catch_warnings():
@@ -302,7 +303,7 @@ class RelayHistory(Callback):
         for name in ("concepts_", "timepoints_", "n_instances_"):
             setattr(self, name, getattr(analyzer, name))
         if unreliable_share(analyzer.coverage_):
-            self._once("coverage", warn_if_uncovered, analyzer.coverage_)
+            self._warn_once("coverage", warn_if_uncovered, analyzer.coverage_)
         return Bunch(
             maps_=analyzer.relay_map_,
             coverage_=analyzer.coverage_,
@@ -310,10 +311,10 @@ class RelayHistory(Callback):
             information_=analyzer.information_,
         )
 
-    def _once(self, what, warn, *args):
-        """Warn, unless this warning was given before in this training."""
-        if what not in self._told_:
-            self._told_ |= {what}
+    def _warn_once(self, kind, warn, *args):
+        """Give a warning, unless one of this kind was given before in this training."""
+        if kind not in self._warned_:
+            self._warned_ |= {kind}
             warn(*args)
 
     def _data(self, net):
@@ -331,15 +332,15 @@ class RelayHistory(Callback):
             X, y = dataset, np.asarray(SliceDataset(dataset, idx=1))
         return net.checked_panel(X), to_numpy(y)
 
-    def _record(self, net, found):
+    def _record(self, net, checkpoint):
         """Write a checkpoint, or None, into the history of the network."""
         for column, score in (("strength", mean_strength), ("localization", mean_localization)):
-            net.history.record(f"{self.name}_{column}", found and score(found.maps_))
+            net.history.record(f"{self.name}_{column}", checkpoint and score(checkpoint.maps_))
 
 
 @contextmanager
-def _unnoticed(net):
-    """Analyze a network, and restore the modes of its parts and the random generators."""
+def _restored(net):
+    """Restore the modes of the parts of a network, and the random generators, afterwards."""
     parts = [
         part
         for value in vars(net).values()
@@ -347,7 +348,7 @@ def _unnoticed(net):
         for part in value.modules()
     ]
     modes = [part.training for part in parts]
-    generator = check_random_state(None)  # numpy's own
+    generator = check_random_state(None)  # numpy's global generator
     state = generator.get_state()
     cuda = [net.device] if "cuda" in str(net.device) else []
     try:

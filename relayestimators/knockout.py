@@ -249,8 +249,12 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if self.output == "hidden":
-            return self._names([f"node{node}" for node in range(self.n_nodes_)], input_features)
-        return self._names([f"{self.output}_{label}" for label in self.classes_], input_features)
+            return self._output_names(
+                [f"node{node}" for node in range(self.n_nodes_)], input_features
+            )
+        return self._output_names(
+            [f"{self.output}_{label}" for label in self.classes_], input_features
+        )
 
     def _run(self, X, *, trajectories=True):
         check_is_fitted(self)

@@ -247,7 +247,7 @@ def test_training_is_the_same_bit_for_bit(cell, seed):
 
 
 class Nosy(RelayHistory):
-    def _found(self, net):
+    def _analyze(self, net):
         net.predict(X)
         torch.rand(1), NUMPYS.rand()
         raise ValueError("nothing found")

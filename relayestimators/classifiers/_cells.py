@@ -4,6 +4,7 @@ import torch
 from skorch.callbacks import GradientNormClipping
 from torch import nn
 
+from .._docs import fill_docs
 from ..networks import RecurrentNetwork
 from ._recurrent import RecurrentClassifier
 
@@ -54,16 +55,20 @@ class _CellClassifier(RecurrentClassifier):
 _CELL_DOC = """{summary}
 
     It is a :class:`RecurrentClassifier`, and thus a skorch NeuralNetClassifier, with a module and
-    defaults that train on small sets of time series. Set the number of hidden nodes with
-    ``module__hidden_size``.
+    defaults that train on small sets of time series. Arguments of the module have the prefix
+    ``module__``: the number of hidden nodes is ``module__hidden_size``, not ``hidden_size``.
 
     Parameters
     ----------
     module : torch module class, default=RecurrentNetwork
-        Network. Its arguments are parameters with the prefix ``module__``, with these defaults:
-        ``module__hidden_size=32``, ``module__num_layers=1``, ``module__bidirectional=False``,
-        ``module__dropout=0.0``{nonlinearity}.
-        A class of your own receives ``cell`` only if its constructor accepts it.
+        Network. Its arguments are parameters of the classifier with the prefix ``module__``:
+
+        - ``module__hidden_size=32``: number of hidden nodes per layer and direction,
+        - ``module__num_layers=1``: number of recurrent layers,
+        - ``module__bidirectional=False``: whether to run over the series backward as well,
+        - ``module__dropout=0.0``: dropout between layers and before the readout{nonlinearity}.
+
+        If you pass your own class, it receives ``cell`` only if its constructor accepts it.
     criterion : torch criterion class, default=torch.nn.CrossEntropyLoss
         Loss function of the logits.
     optimizer : torch optimizer class, default=torch.optim.Adam
@@ -85,9 +90,7 @@ _CELL_DOC = """{summary}
         If 1, print skorch's table of epochs.
     classes : array-like of shape (n_classes,), optional
         All class labels, if y may lack some.
-    random_state : int, RandomState instance or None, default=None
-        Controls the randomness of initial weights, shuffling and dropout. Pass an int for
-        reproducible results.
+    %(random_state)s initial weights, shuffling and dropout
     **kwargs
         Further parameters of skorch's NeuralNet. Gradients are clipped to norm 1 by the default
         callback ``gradient_clipping``; ``callbacks__gradient_clipping=None`` turns it off.
@@ -116,23 +119,27 @@ _CELL_DOC = """{summary}
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(40, 1, 12)).astype("float32")
     >>> y = np.where(X.sum(axis=(1, 2)) > 0, "up", "down")
-    >>> net = {name}(max_epochs=50, random_state=0).fit(X, y)
+    >>> net = {name}(module__hidden_size=16, max_epochs=50, random_state=0).fit(X, y)
     >>> net.score(X, y) > 0.9
     True
     >>> net.hidden_states(X).shape
-    (40, 12, 32)
+    (40, 12, 16)
     """
 
 
+@fill_docs
 class RNNClassifier(_CellClassifier):  # noqa: D101 (the docstring is made from the common text)
     __doc__ = _CELL_DOC.format(
         name="RNNClassifier",
         summary="Classifier of time series by a plain (Elman) recurrent network.",
-        nonlinearity=',\n        ``module__nonlinearity="tanh"`` (or "relu")',
+        nonlinearity=(
+            ',\n        - ``module__nonlinearity="tanh"``: activation function, "tanh" or "relu"'
+        ),
     )
     _module_arguments = {"cell": "rnn"}
 
 
+@fill_docs
 class GRUClassifier(_CellClassifier):  # noqa: D101
     __doc__ = _CELL_DOC.format(
         name="GRUClassifier",
@@ -142,6 +149,7 @@ class GRUClassifier(_CellClassifier):  # noqa: D101
     _module_arguments = {"cell": "gru"}
 
 
+@fill_docs
 class LSTMClassifier(_CellClassifier):  # noqa: D101
     __doc__ = _CELL_DOC.format(
         name="LSTMClassifier",

@@ -50,8 +50,8 @@ def accuracy(net, X, y):
     return float(np.mean(net.predict(X) == y))
 
 
-def lightened(callbacks):
-    """Return skorch's default callbacks, with faster ones under the same names.
+def with_faster_callbacks(callbacks):
+    """Return skorch's default callbacks, of which some are replaced by faster ones.
 
     Parameters
     ----------
@@ -61,8 +61,8 @@ def lightened(callbacks):
     -------
     list of (str, Callback)
     """
-    light = {
+    faster = {
         "valid_acc": EpochScoring(accuracy, name="valid_acc", lower_is_better=False),
         "print_log": QuietPrintLog(),
     }
-    return [(name, light.get(name, callback)) for name, callback in callbacks]
+    return [(name, faster.get(name, callback)) for name, callback in callbacks]

@@ -41,13 +41,13 @@ class BatchLoader(DataLoader):
         if collate_fn is None and kwargs.get("batch_sampler") is None and batch_size is not None:
             in_memory = _InMemory.of(dataset)
             if in_memory is not None:
-                dataset, collate_fn = in_memory, _as_it_is
+                dataset, collate_fn = in_memory, _unchanged
         super().__init__(dataset, batch_size, shuffle, collate_fn=collate_fn, **kwargs)
 
     def __iter__(self):
         """Iterate over the batches of one epoch."""
-        at_once = isinstance(self.dataset, _InMemory)
-        if not at_once or self.num_workers or self.pin_memory or self.timeout:
+        in_memory = isinstance(self.dataset, _InMemory)
+        if not in_memory or self.num_workers or self.pin_memory or self.timeout:
             return super().__iter__()
         # torch's loader draws a seed for its workers even if it has none
         torch.empty((), dtype=torch.int64).random_(generator=self.generator)
@@ -55,8 +55,8 @@ class BatchLoader(DataLoader):
 
     def _rows(self):
         """Yield the rows of every batch; for torch's own samplers as tensors, which is faster."""
-        own = type(self.sampler) in (RandomSampler, SequentialSampler)
-        if not own or type(self.batch_sampler) is not BatchSampler:
+        torch_sampler = type(self.sampler) in (RandomSampler, SequentialSampler)
+        if not torch_sampler or type(self.batch_sampler) is not BatchSampler:
             yield from self.batch_sampler
             return
         order = torch.tensor(list(self.sampler), dtype=torch.int64)
@@ -66,7 +66,8 @@ class BatchLoader(DataLoader):
             yield order[whole:]
 
 
-def _as_it_is(batch):
+def _unchanged(batch):
+    """Return a batch that is complete already."""
     return batch
 
 
@@ -104,12 +105,13 @@ class _InMemory(torch.utils.data.Dataset):
 
 
 def _tensor(values):
-    """Return an array as a tensor; read-only arrays are copied, because torch has none."""
+    """Return an array as a tensor, and a read-only one as a copy, because torch has none."""
     if isinstance(values, np.ndarray) and not values.flags.writeable:
         values = values.copy()
     return torch.as_tensor(values)
 
 
 def _is_array(values):
+    """Return whether values are an array of numbers or a tensor."""
     numbers = isinstance(values, np.ndarray) and values.dtype.kind in "biuf"
     return numbers or torch.is_tensor(values)

@@ -20,7 +20,8 @@ from skorch.dataset import Dataset
 from skorch.utils import data_from_dataset, is_dataset, to_numpy
 from torch.utils.data import DataLoader
 
-from ..panels._conversion import MULTIINDEX_ADVICE, frames_to_tensor, is_multiindex
+from .._docs import fill_docs
+from ..panels._conversion import one_row_per_instance
 from ..panels._panel import check_panel
 from ._loader import BatchLoader
 
@@ -29,8 +30,9 @@ from ._loader import BatchLoader
 # not be reproducible.
 GENERATOR = RLock()
 
-# skorch's set_params refuses these on a fitted network, although nothing must be created again.
-_MADE_WHEN_USED = ("iterator_train", "iterator_valid", "dataset")
+# skorch's set_params does not allow these on a fitted network, although they are created anew
+# whenever they are used.
+_CREATED_ON_USE = ("iterator_train", "iterator_valid", "dataset")
 
 
 def _private(name):
@@ -66,13 +68,13 @@ class PanelNet(NeuralNetClassifier):
     virtual_params_ = _private("virtual_params_")
 
     _module_arguments = {}  # arguments of the module that a subclass sets
-    _coding = False  # True while skorch trains
+    _in_training = False  # True while skorch trains
     _y_is_coded = False  # False if y came in a Dataset, so that only codes are known
 
     # ------------------------------------------------------------ parameters
 
     def _get_param_names(self):
-        # skorch counts its private _params_to_validate as a parameter
+        # skorch counts its private attribute _params_to_validate as a parameter
         return [name for name in super()._get_param_names() if not name.startswith("_")]
 
     def get_params_for(self, prefix):
@@ -100,6 +102,7 @@ class PanelNet(NeuralNetClassifier):
         return defaults | self._arguments_from_data(signature, arguments) | arguments
 
     def _arguments_from_data(self, signature, given):
+        """Return the sizes of the data that the module asks for and that are not given."""
         known, arguments = {}, {}
         if hasattr(self, "n_channels_in_"):
             known = {"input_size": self.n_channels_in_, "n_classes": len(self._labels)}
@@ -131,9 +134,9 @@ class PanelNet(NeuralNetClassifier):
         if "random_state" in params:
             self.random_state = params["random_state"]
             self.__dict__.pop("_generator_state", None)
-        if self._coding or not self.initialized_:
+        if self._in_training or not self.initialized_:
             return super().set_params(**params)
-        for name in [name for name in params if name.split("__")[0] in _MADE_WHEN_USED]:
+        for name in [name for name in params if name.split("__")[0] in _CREATED_ON_USE]:
             setattr(self, name, params.pop(name))
             self._params_to_validate.add(name)
         self._validate_params()
@@ -145,6 +148,18 @@ class PanelNet(NeuralNetClassifier):
         ]
         return self
 
+    def _validate_params(self):
+        # skorch's own message does not say that arguments of the module need a prefix
+        if inspect.isclass(self.module):
+            of_module = set(inspect.signature(self.module).parameters)
+            for name in sorted(of_module & set(self._params_to_validate)):
+                if not name.startswith(tuple(self.prefixes_)):
+                    raise ValueError(
+                        f"{type(self).__name__} received {name}=...; expected module__{name}, "
+                        f"because {name} is an argument of the module."
+                    )
+        super()._validate_params()
+
     def initialize(self):
         """Create the parts of the network, with weights drawn from `random_state`.
 
@@ -152,7 +167,7 @@ class PanelNet(NeuralNetClassifier):
         -------
         self : PanelNet
         """
-        if self._coding:  # called by fit
+        if self._in_training:  # called by fit
             return super().initialize()
         with self._seeded(restart=True):
             return super().initialize()
@@ -176,7 +191,7 @@ class PanelNet(NeuralNetClassifier):
     def __getstate__(self):
         """Return the state for pickling and copying, as it is outside of training."""
         state = super().__getstate__()
-        if state.pop("_coding", False) and self.random_state is not None:
+        if state.pop("_in_training", False) and self.random_state is not None:
             state["_generator_state"] = self._generator_states()
         return state
 
@@ -193,7 +208,9 @@ class PanelNet(NeuralNetClassifier):
     def classes_(self):
         """Class labels; during training, their codes."""
         labels = self._labels
-        return np.arange(len(labels)) if self._coding and labels is not None else super().classes_
+        if self._in_training and labels is not None:
+            return np.arange(len(labels))
+        return super().classes_
 
     def check_data(self, X, y):
         """Let skorch infer labels from a Dataset, unless they are known.
@@ -214,10 +231,10 @@ class PanelNet(NeuralNetClassifier):
         check_classification_targets(y)
         return y
 
-    def _labels_of(self, y, goes_on, classes):
+    def _labels_of(self, y, continued, classes):
         """Return the labels for encoding y: those known, those given, or those in y."""
         given = self.classes is not None and len(self.classes)
-        labels = self._labels if goes_on or given else None
+        labels = self._labels if continued or given else None
         if labels is None:
             labels = np.unique(y if classes is None else classes)
         if len(labels) < 2:
@@ -228,6 +245,7 @@ class PanelNet(NeuralNetClassifier):
         return labels
 
     def _encode(self, y, labels, name="y"):
+        """Return the position of every element of y in `labels`."""
         order = np.argsort(labels)
         position = np.searchsorted(labels, y, sorter=order)
         codes = order[np.minimum(position, len(labels) - 1)]
@@ -240,33 +258,29 @@ class PanelNet(NeuralNetClassifier):
 
     # ------------------------------------------------------------ panels
 
-    def _read(self, X):
+    def _as_panel(self, X):
         """Return any panel as a checked float32 array, and X as a table or an array."""
-        if is_multiindex(X):
-            raise ValueError(f"X is a pd-multiindex panel. {MULTIINDEX_ADVICE}")
-        X = frames_to_tensor(X)
-        if torch.is_tensor(X):
-            X = to_numpy(X)
+        X = one_row_per_instance(X)
         values = check_array(
             X, allow_nd=True, ensure_all_finite=False, input_name="X", estimator=self
         )
         panel = check_panel(values[:, None, :] if values.ndim == 2 else values)
         return panel, X if hasattr(X, "columns") else values
 
-    def _note(self, X, panel):
+    def _store_shape(self, X, panel):
         """Store the shape of the training data."""
         validate_data(self, X, skip_check_array=True)
         self.ndim_in_ = len(X.shape)  # polars tables have no ndim
         self.n_channels_in_ = panel.shape[1]
 
-    def _forget(self):
-        """Remove what an earlier fit learned from its data."""
+    def _remove_fitted(self):
+        """Remove the attributes that an earlier fit set from its data."""
         names = ("n_features_in_", "feature_names_in_", "ndim_in_", "n_channels_in_")
         for name in (*names, "classes_inferred_", "_y_is_coded"):
             self.__dict__.pop(name, None)
 
     def _check_fit_params(self, fit_params):
-        """Refuse arguments that skorch would pass to a forward method that does not have them."""
+        """Raise an error for arguments that skorch would pass to a forward without them."""
         forward = getattr(self.module, "forward", None)
         own_infer = getattr(self.infer, "__func__", None) is not NeuralNetClassifier.infer
         if not fit_params or forward is None or own_infer:
@@ -284,21 +298,22 @@ class PanelNet(NeuralNetClassifier):
                 )
 
     def _check_names(self, X):
-        """Refuse columns other than those of the training data, before their values are checked."""
+        """Raise an error unless a table has the columns of the training data."""
         if hasattr(X, "columns") and hasattr(self, "feature_names_in_"):
             _check_feature_names(self, X, reset=False)
 
     def _check_X(self, X):
         """Return X as a panel, checked against the training data."""
         self._check_names(X)
-        panel, X = self._read(X)
+        panel, X = self._as_panel(X)
         self._check_shape(X)
         return panel
 
     def _check_shape(self, X):
+        """Raise an error unless X has the dimensions and features of the training data."""
         if not hasattr(self, "n_features_in_"):
             return
-        if self._coding and self.ndim_in_ == 2 and X.shape[1:] == (1, self.n_features_in_):
+        if self._in_training and self.ndim_in_ == 2 and X.shape[1:] == (1, self.n_features_in_):
             return  # callbacks receive the panel, without column names
         if len(X.shape) != self.ndim_in_:
             raise ValueError(
@@ -306,42 +321,41 @@ class PanelNet(NeuralNetClassifier):
             )
         validate_data(self, X, reset=False, skip_check_array=True)
 
-    def _prepare(self, X, y, *, goes_on, classes=None):
+    def _prepare(self, X, y, *, continued, classes=None):
         """Return X and y for skorch: a checked panel and codes; other data of skorch unchanged.
 
         Unless training continues, labels and the shape of the data are stored, but only if all of
         them are valid.
         """
-        as_it_is = is_skorch_data(X)
+        unchecked = is_skorch_data(X)
         if y is None:
             self._check_without_y(X)
-            if not goes_on:
-                self._forget()
+            if not continued:
+                self._remove_fitted()
             return X, None
-        if goes_on:
+        if continued:
             self._check_names(X)
-        panel, X = (X, X) if as_it_is else self._read(X)
+        panel, X = (X, X) if unchecked else self._as_panel(X)
         y = self._check_y(y)
-        if not as_it_is:
+        if not unchecked:
             check_consistent_length(panel, y)
-        labels = self._labels_of(y, goes_on, classes)
+        labels = self._labels_of(y, continued, classes)
         codes = self._encode(y, labels)
-        if not as_it_is:
-            if goes_on and hasattr(self, "n_features_in_"):
+        if not unchecked:
+            if continued and hasattr(self, "n_features_in_"):
                 self._check_shape(X)
             else:
-                self._note(X, panel)
-        elif not goes_on:
-            self._forget()
+                self._store_shape(X, panel)
+        elif not continued:
+            self._remove_fitted()
         self.classes_inferred_, self._y_is_coded = labels, True
         return panel, codes
 
     def _check_without_y(self, X):
-        ours = self.iterator_train in (
-            BatchLoader,
-            DataLoader,
-        )  # other iterators may find y themselves
-        if not is_dataset(X) and (ours or not is_skorch_data(X)):
+        """Raise an error unless y can be found in X."""
+        # an iterator of the user may find y in a dict or a tuple
+        own_iterator = self.iterator_train not in (BatchLoader, DataLoader)
+        if not is_dataset(X) and not (own_iterator and is_skorch_data(X)):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None. Only a "
                 "Dataset as X may contain y."
@@ -365,9 +379,9 @@ class PanelNet(NeuralNetClassifier):
         -------
         self : PanelNet
         """
-        if self._coding:  # called by partial_fit
+        if self._in_training:  # called by partial_fit
             return super().fit_loop(X, y, epochs, **fit_params)
-        X, y = self._prepare(X, y, goes_on=True)
+        X, y = self._prepare(X, y, continued=True)
         with self._training(restart=False):
             return super().fit_loop(X, y, epochs, **fit_params)
 
@@ -390,14 +404,14 @@ class PanelNet(NeuralNetClassifier):
         """
         train, valid = super().get_split_datasets(X, y, **fit_params)
         split = self.train_split
-        if not self._coding or y is None or is_dataset(X) or not isinstance(split, partial):
+        if not self._in_training or y is None or is_dataset(X) or not isinstance(split, partial):
             return train, valid
         if not any(valid is bound for bound in (*split.args, *split.keywords.values())):
-            return train, valid  # already consists of a panel and codes
-        return train, self._prepared(valid)
+            return train, valid  # a part of the training data, which are checked already
+        return train, self._checked_dataset(valid)
 
-    def _prepared(self, dataset):
-        """Return a Dataset of the user checked and encoded, if its data are accessible."""
+    def _checked_dataset(self, dataset):
+        """Return a Dataset of the user with a checked panel and codes, if its data can be read."""
         try:
             X, y = data_from_dataset(dataset)
         except AttributeError:
@@ -407,13 +421,13 @@ class PanelNet(NeuralNetClassifier):
             y = self._encode(self._check_y(y), self._labels, "y of the validation data")
         return Dataset(X, y)
 
+    @fill_docs
     def forward_iter(self, X, training=False, device="cpu"):
         """Yield the outputs of the module batch by batch.
 
         Parameters
         ----------
-        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            As in `fit`.
+        %(X_as_in_fit)s
         training : bool, default=False
             Whether to run the module in training mode.
         device : str, default="cpu"
@@ -428,21 +442,21 @@ class PanelNet(NeuralNetClassifier):
 
     def _set_training(self, training=True):
         """Set the mode of all modules as skorch does before every batch, if it is not set yet."""
-        wholes = (getattr(self, f"{name}_") for name in self._modules + self._criteria)
-        modules = (whole for whole in wholes if isinstance(whole, torch.nn.Module))
-        if any(part.training != training for whole in modules for part in whole.modules()):
+        fitted = (getattr(self, f"{name}_") for name in self._modules + self._criteria)
+        modules = (module for module in fitted if isinstance(module, torch.nn.Module))
+        if any(part.training != training for module in modules for part in module.modules()):
             super()._set_training(training)
 
     @contextmanager
     def _training(self, *, restart):
-        """Set encoded labels and an own random generator for skorch's training."""
+        """Let skorch train with encoded labels and with the seed of this network."""
         with GENERATOR:
-            self._coding = True
+            self._in_training = True
             try:
                 with self._seeded(restart=restart):
                     yield
             finally:
-                del self._coding
+                del self._in_training
 
     @contextmanager
     def _seeded(self, *, restart):

@@ -14,7 +14,7 @@ from torch import nn
 
 from .._docs import fill_docs
 from ..panels._panel import series_lengths
-from ._default_callbacks import lightened
+from ._default_callbacks import with_faster_callbacks
 from ._loader import BatchLoader
 from ._panel_net import GENERATOR, PanelNet, is_skorch_data
 
@@ -24,8 +24,9 @@ _DIVERGED = (
     "with clipped gradients."
 )
 
-#: Modules in evaluation mode: their modes before, and the number of threads that use them; lock.
-_AT_REST, _MODES = {}, Lock()
+# For every module in evaluation mode, the modes of its parts before and the number of threads that
+# use it; and the lock that guards them.
+_EVALUATED, _MODES_LOCK = {}, Lock()
 
 
 class RecurrentClassifier(PanelNet):
@@ -132,7 +133,7 @@ class RecurrentClassifier(PanelNet):
 
     @property
     def _default_callbacks(self):
-        return lightened(super()._default_callbacks)
+        return with_faster_callbacks(super()._default_callbacks)
 
     # ------------------------------------------------------------ training
 
@@ -162,19 +163,19 @@ class RecurrentClassifier(PanelNet):
             If `fit_params` contains an argument that ``forward`` does not have, such as
             sample_weight.
         """
-        goes_on = self.warm_start and self.initialized_
+        continued = self.warm_start and self.initialized_
         self._check_fit_params(fit_params)
-        X, y = self._prepare(X, y, goes_on=goes_on)
-        with self._training(restart=not goes_on):
+        X, y = self._prepare(X, y, continued=continued)
+        with self._training(restart=not continued):
             return super().fit(X, y, **fit_params)
 
+    @fill_docs
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Train for more epochs from the present weights.
 
         Parameters
         ----------
-        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            As in `fit`.
+        %(X_as_in_fit)s
         y : array-like of shape (n_instances,)
             Labels.
         classes : array-like of shape (n_classes,), optional
@@ -186,49 +187,49 @@ class RecurrentClassifier(PanelNet):
         -------
         self : RecurrentClassifier
         """
-        if self._coding:  # called by fit
+        if self._in_training:  # called by fit
             return super().partial_fit(X, y, classes=classes, **fit_params)
-        goes_on = self.initialized_
+        continued = self.initialized_
         self._check_fit_params(fit_params)
-        X, y = self._prepare(X, y, goes_on=goes_on, classes=classes)
-        with self._training(restart=not goes_on):
+        X, y = self._prepare(X, y, continued=continued, classes=classes)
+        with self._training(restart=not continued):
             return super().partial_fit(X, y, classes=classes, **fit_params)
 
     # ------------------------------------------------------------ prediction
 
+    @fill_docs
     def predict_proba(self, X):
         """Return the class probabilities.
 
         Parameters
         ----------
-        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            As in `fit`.
+        %(X_as_in_fit)s
 
         Returns
         -------
         ndarray of shape (n_instances, n_classes)
             Columns in the order of ``classes_``.
         """
-        if self._coding:  # called by a callback during training
+        if self._in_training:  # called by a callback during training
             return super().predict_proba(X)
         check_is_fitted(self)
         with GENERATOR, torch.random.fork_rng(devices=[]):
             return super().predict_proba(X)
 
+    @fill_docs
     def predict(self, X):
         """Return the most probable class label.
 
         Parameters
         ----------
-        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            As in `fit`.
+        %(X_as_in_fit)s
 
         Returns
         -------
         ndarray of shape (n_instances,)
         """
         codes = self.predict_proba(X).argmax(axis=1)
-        if self._coding or self._labels is None:
+        if self._in_training or self._labels is None:
             return codes
         return self._labels[codes]
 
@@ -240,8 +241,7 @@ class RecurrentClassifier(PanelNet):
 
         Parameters
         ----------
-        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            As in `fit`.
+        %(X_as_in_fit)s
         %(layer)s
         %(state)s
 
@@ -259,8 +259,7 @@ class RecurrentClassifier(PanelNet):
 
         Parameters
         ----------
-        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            As in `fit`.
+        %(X_as_in_fit)s
         clamp : Clamp, optional
             Nodes to clamp; see :class:`~relayestimators.networks.Clamp`.
         %(layer)s
@@ -294,6 +293,7 @@ class RecurrentClassifier(PanelNet):
             lengths=series_lengths(panel),
         )
 
+    @fill_docs
     def knock_out(self, X, clamps):
         """Run the network once for every clamp, each on its own.
 
@@ -301,8 +301,7 @@ class RecurrentClassifier(PanelNet):
 
         Parameters
         ----------
-        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            As in `fit`.
+        %(X_as_in_fit)s
         clamps : sequence of Clamp
             Nodes to clamp; see :class:`~relayestimators.networks.Clamp`.
 
@@ -320,20 +319,20 @@ class RecurrentClassifier(PanelNet):
             nothing = np.empty((0, len(panel), n_outputs), dtype=np.float32)
             return Bunch(logits=nothing, proba=nothing.copy())
         if hasattr(self.module_, "knock_out"):
-            with self._at_rest():
+            with self._evaluation_mode():
                 output = self.module_.knock_out(to_tensor(panel, device=self.device), clamps)
         else:
             runs = (self._run(panel, clamp, trajectories=False) for clamp in clamps)
             output = torch.stack([run[0] for run in runs])
         return Bunch(**self._probabilities(output))
 
+    @fill_docs
     def checked_panel(self, X):
         """Return X in the form that the module receives.
 
         Parameters
         ----------
-        X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel
-            As in `fit`.
+        %(X_as_in_fit)s
 
         Returns
         -------
@@ -370,7 +369,7 @@ class RecurrentClassifier(PanelNet):
         if "trajectories" in inspect.signature(self.module_.unroll).parameters:
             options["trajectories"] = trajectories
         runs = []
-        with self._at_rest():
+        with self._evaluation_mode():
             for rows in gen_batches(len(panel), _BATCH):
                 output, hidden, final = self.module_.unroll(
                     to_tensor(panel[rows], device=self.device),
@@ -382,25 +381,25 @@ class RecurrentClassifier(PanelNet):
         return torch.cat(outputs), torch.cat(hidden) if trajectories else None, torch.cat(finals)
 
     @contextmanager
-    def _at_rest(self):
+    def _evaluation_mode(self):
         """Switch gradients off and the module to evaluation mode, and restore both afterwards.
 
         Several threads may be inside at once: the first one switches, the last one restores.
         """
         module = self.module_
-        with _MODES:
-            modes, inside = _AT_REST.get(module, (None, 0))
+        with _MODES_LOCK:
+            modes, inside = _EVALUATED.get(module, (None, 0))
             modes = modes or [(part, part.training) for part in module.modules()]
-            _AT_REST[module] = modes, inside + 1
+            _EVALUATED[module] = modes, inside + 1
             module.eval()
         try:
             with torch.no_grad():
                 yield
         finally:
-            with _MODES:
-                modes, inside = _AT_REST.pop(module)
+            with _MODES_LOCK:
+                modes, inside = _EVALUATED.pop(module)
                 if inside > 1:
-                    _AT_REST[module] = modes, inside - 1
+                    _EVALUATED[module] = modes, inside - 1
                 else:
                     for part, training in modes:
                         part.training = training

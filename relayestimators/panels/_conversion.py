@@ -50,14 +50,14 @@ def panel_to_tensor(X):
     if hasattr(X, "iloc") and not is_multiindex(X) and not is_nested(X):
         X = X.to_numpy()
     if hasattr(X, "detach"):  # a torch tensor
-        X = X.detach().cpu().numpy()
+        X = _without_gradient(X)
     if hasattr(X, "__array__") and not hasattr(X, "iloc"):  # also a polars table, an xarray
         X = np.asarray(X)
     if isinstance(X, list | tuple) and not any(hasattr(series, "iloc") for series in X):
         X = _nested_list(X)
     if isinstance(X, np.ndarray):
         return check_panel(_array(X))
-    return check_panel(_stack(_series_frames(X)))
+    return check_panel(_stack(_frames(X)))
 
 
 def is_multiindex(X):
@@ -106,6 +106,35 @@ def frames_to_tensor(X):
     return panel_to_tensor(X) if frames or is_nested(X) else X
 
 
+def one_row_per_instance(X):
+    """Return data with one row per instance as a table or an array, with unchecked values.
+
+    Parameters
+    ----------
+    X : object
+        Panel in any format except pd-multiindex.
+
+    Returns
+    -------
+    object
+        Nested DataFrames, lists of DataFrames and torch tensors as arrays; other data unchanged.
+
+    Raises
+    ------
+    ValueError
+        If X is a pd-multiindex panel.
+    """
+    if is_multiindex(X):
+        raise ValueError(f"X is a pd-multiindex panel. {MULTIINDEX_ADVICE}")
+    X = frames_to_tensor(X)
+    return _without_gradient(X) if hasattr(X, "detach") else X
+
+
+def _without_gradient(X):
+    """Return a torch tensor as an array."""
+    return X.detach().cpu().numpy()
+
+
 def _nested_list(X):
     """Return nested lists of numbers as an array, and ragged lists unchanged."""
     try:
@@ -145,7 +174,7 @@ def _numbers(values, where):
         raise
 
 
-def _series_frames(X):
+def _frames(X):
     """Convert a panel to a list of DataFrames of shape (length, n_channels) by sktime."""
     from sktime.datatypes import convert, mtype
 
@@ -164,11 +193,13 @@ def _series_frames(X):
 
 
 def _check_cells(X):
-    """Refuse cells that are not series, and series of different lengths within an instance."""
+    """Raise an error for a cell that is not a series, or for channels of different lengths."""
     for i, row in enumerate(X.to_numpy()):
         lengths = {len(cell) if hasattr(cell, "__len__") else None for cell in row}
         if None in lengths or any(isinstance(cell, str) for cell in row):
-            raise TypeError(f"X: instance {i} has a cell that is not a series; expected pd.Series.")
+            raise TypeError(
+                f"X: instance {i} has a cell that is not a series; expected a pandas Series."
+            )
         if len(lengths) > 1:
             raise ValueError(
                 f"X: the channels of instance {i} have lengths {sorted(lengths)}; expected the "
@@ -184,15 +215,15 @@ def _stack(frames):
         if values.dtype.kind not in "biuf":
             values = _numbers(values, f"X: instance {i}")
         if len(values) == 0:
-            raise ValueError(f"X: instance {i} is empty.")
+            raise ValueError(f"X: instance {i} is empty; expected at least one time step.")
         if i and values.shape[1] != series[0].shape[1]:
             raise ValueError(
-                f"X: instance {i} has {values.shape[1]} channels, instance 0 has "
-                f"{series[0].shape[1]}."
+                f"X: instance {i} has {values.shape[1]} channels; expected {series[0].shape[1]}, "
+                "as instance 0 has."
             )
         series.append(values)
     if not series:
-        raise ValueError("X has no instances.")
+        raise ValueError("X has no instances; expected at least one.")
     shape = (len(series), series[0].shape[1], max(map(len, series)))
     panel = np.full(shape, np.nan)
     for i, values in enumerate(series):

@@ -36,13 +36,13 @@ def check_panel(X, *, name="X"):
         X = np.ascontiguousarray(X, dtype=np.float32)
     if get_config()["assume_finite"] or all_finite(X):
         return X
-    _refuse(np.isinf(X), name, "infinity (or a number too large for float32)")
+    _check_none(np.isinf(X), name, "infinity (or a number too large for float32)")
     missing = np.isnan(X)
     lengths = series_lengths(X)
     if (lengths == 0).any():
         raise ValueError(f"{name}: instance {int(np.argmin(lengths))} is empty (NaN only).")
     ended = np.arange(X.shape[2]) >= lengths[:, None]
-    _refuse(
+    _check_none(
         missing & ~ended[:, None, :],
         name,
         "NaN inside a series (only time steps after the end of a shorter series may be NaN, "
@@ -56,9 +56,10 @@ def all_finite(X):
     return bool(np.isfinite(X).all())
 
 
-def _refuse(where, name, what):
-    if where.any():
-        instance, channel, timepoint = np.argwhere(where)[0]
+def _check_none(invalid, name, what):
+    """Raise an error that names the first invalid value, if there is one."""
+    if invalid.any():
+        instance, channel, timepoint = np.argwhere(invalid)[0]
         raise ValueError(
             f"{name} contains {what}: first at instance {instance}, channel {channel}, "
             f"time step {timepoint}."

@@ -51,7 +51,10 @@ class PanelToTensor(ArrayOutputMixin, TransformerMixin, BaseEstimator, auto_wrap
         panel = panel_to_tensor(X)
         if y is not None and len(y) != len(panel):
             advice = f" {MULTIINDEX_ADVICE}" if is_multiindex(X) else ""
-            raise ValueError(f"X has {len(panel)} instances, but y has {len(y)}.{advice}")
+            raise ValueError(
+                f"X has {len(panel)} instances, but y has {len(y)} labels; expected as many labels "
+                f"as instances.{advice}"
+            )
         self.n_channels_in_ = self.n_features_in_ = panel.shape[1]
         return self
 
