@@ -1,4 +1,4 @@
-"""Small panels and fitted nets that many tests share, and the rule for skipped tests."""
+"""Small panels and trained networks that many tests share, and the rule for skipped tests."""
 
 from collections import Counter
 
@@ -11,13 +11,13 @@ import torch
 from relayestimators import classifiers
 
 matplotlib.use("Agg")
-torch.set_num_threads(1)  # small nets; also what loky workers have
+torch.set_num_threads(1)  # enough for small networks, and what loky workers have
 
 CELLS = {name.lower(): classifier for name, classifier in classifiers.CELLS.items()}
 EQUAL = ["numpy3D", "nested_univ", "pd-multiindex", "df-list"]  # panel formats of sktime
 UNEQUAL = EQUAL[1:]
 
-# Every reason for which a test may be skipped, and what it means. Any other one fails the run.
+# Every reason for which a test may be skipped, and what it means. Any other reason fails the run.
 SKIPS = {
     "no GPU": "this machine has no CUDA device",
 }
@@ -46,7 +46,7 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def make_panel(n_instances=60, n_channels=2, n_timepoints=10, seed=0):
-    """Three classes told apart by the mean of the first channel."""
+    """Return a panel and labels of three classes that differ in the mean of the first channel."""
     rng = np.random.default_rng(seed)
     y = np.array(["low", "mid", "high"])[np.arange(n_instances) % 3]
     X = rng.normal(size=(n_instances, n_channels, n_timepoints)).astype(np.float32)
@@ -55,7 +55,7 @@ def make_panel(n_instances=60, n_channels=2, n_timepoints=10, seed=0):
 
 
 def cut_short(X, lengths):
-    """The panel with instance i ending after lengths[i] steps."""
+    """Return the panel with instance i ending after lengths[i] time steps."""
     X = X.copy()
     for i, length in enumerate(lengths):
         X[i, :, length:] = np.nan
@@ -63,7 +63,7 @@ def cut_short(X, lengths):
 
 
 def as_frames(X):
-    """A NaN-padded array as df-list."""
+    """Return a NaN-padded array in the format df-list."""
     return [
         pd.DataFrame(x[:, ~np.isnan(x).all(axis=0)].T, columns=[f"c{k}" for k in range(len(x))])
         for x in X
@@ -71,13 +71,13 @@ def as_frames(X):
 
 
 def small_net(cell=classifiers.GRUClassifier, **options):
-    """A net that trains in no time."""
+    """Return a small network that trains quickly."""
     quick = {"module__hidden_size": 6, "lr": 0.05, "max_epochs": 4, "batch_size": 30}
     return cell(**(quick | {"random_state": 0} | options))
 
 
 def assert_seeded(make_task):
-    """A task is the same for the same seed, another for another, and leaves numpy's seed alone."""
+    """Assert that a task depends on its seed only, and does not change numpy's generator."""
     before = np.random.get_state()  # noqa: NPY002
     first, again = (make_task(random_state=5) for _ in range(2))
     passed = make_task(random_state=np.random.RandomState(5))
@@ -109,6 +109,6 @@ def cell(request):
 
 @pytest.fixture(scope="session")
 def fitted(cell):
-    """A trained net of each cell, never to be changed by a test."""
+    """A trained network of each cell, which no test may change."""
     X, y = make_panel()
     return CELLS[cell](module__hidden_size=6, max_epochs=15, random_state=0).fit(X, y)

@@ -1,19 +1,19 @@
-"""Nets whose relays are known, because their weights were put in by hand."""
+"""Networks whose relays are known, because their weights are set by hand."""
 
 import numpy as np
 import torch
 
 from relayestimators import RNNClassifier
 
-BITS = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])  # of the classes of two_bit_net
+BITS = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])  # rows are the classes of two_bit_net
 
 
 def hand_made_net(n_nodes=8, delay=3):
-    """A net whose relays are known: the input walks from node 0 to node 1 to node 2 and so on.
+    """Return a network whose relays are known: the input moves from node 0 to node 1, and so on.
 
-    Node 0 takes up channel 0, node k + 1 takes over from node k one step later, the readout
-    reads node `delay`; the other nodes listen to noise in channel 1 and nobody listens to them.
-    So what came in at the first step is in node k after step k, and nowhere else.
+    Node 0 reads channel 0, node k + 1 reads node k one time step later, and the readout reads node
+    `delay`. The other nodes read noise from channel 1, and nothing reads them. The input at the
+    first time step is thus in node k after time step k, and in no other node.
     """
     n_timepoints = delay + 1
     rng = np.random.default_rng(0)
@@ -36,10 +36,10 @@ def hand_made_net(n_nodes=8, delay=3):
 
 
 def two_bit_net(n_instances=400, error=0.1, seed=0):
-    """A net whose nodes are known: 0 and 1 hold bit 0 both, 2 holds bit 1, 3 to 5 nothing.
+    """Return a network in which nodes 0 and 1 store bit 0, node 2 stores bit 1, and 3 to 5 nothing.
 
-    Bit 0 is read as the sum of its two copies: one of them is enough. The bits are presented
-    noisily at the first step; class = bit 0 + 2 * bit 1.
+    The readout uses the sum of the two copies of bit 0, so that one of them is enough. The bits
+    are presented with noise at the first time step; the class is bit 0 + 2 * bit 1.
     """
     rng = np.random.default_rng(seed)
     bits = rng.integers(0, 2, (n_instances, 2))

@@ -1,6 +1,6 @@
 """Accuracy with default parameters on official splits of sets that ship with sktime.
 
-The median of three seeds is tested. One set is enough for every day; the others take minutes.
+The median of three seeds is tested. The quick suite runs one data set; the others take minutes.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
-"""RelayAnalyzer: planted relays in a net built by hand, and the habits of a selector."""
+"""RelayAnalyzer finds relays planted by hand, and behaves like a feature selector."""
 
 import numpy as np
 import pytest
-from conftest import cut_short, make_panel
+from conftest import cut_short, make_panel, small_net
 from known_nets import hand_made_net
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -14,15 +14,21 @@ from relayestimators.relay._concepts import concept_values
 from relayestimators.relay._information import mutual_information
 
 
+@pytest.fixture(scope="module")
+def fitted():
+    """A trained network. Its cell does not matter, because an analyzer only unrolls it."""
+    return small_net(lr=0.01, max_epochs=15, batch_size=16).fit(*make_panel())
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_the_walk_of_a_bit_from_node_to_node_is_seen(method):
+def test_a_bit_that_moves_from_node_to_node_is_followed(method):
     net, X, y = hand_made_net()
     analyzer = RelayAnalyzer(FrozenEstimator(net), method=method, random_state=0, n_relays=4)
     relays = analyzer.fit(X, y).relay_map_
     for t in range(4):
         for concept in range(2):
             assert relays[concept, t].argmax() == t
-            if method != "gaussian":  # of a copy, Gaussian information has no bound
+            if method != "gaussian":  # Gaussian information of a copy has no bound
                 assert relays[concept, t, t] == pytest.approx(1.0, abs=0.05)
             assert np.delete(relays[concept, t], t).max() < 0.1
     assert sorted(analyzer.relays().tolist()) == [0, 1, 2, 3]
@@ -46,8 +52,8 @@ def test_fitted_attributes(fitted):
     assert analyzer.classes_.tolist() == ["high", "low", "mid"]
     assert analyzer.n_features_in_ == 2
     assert not analyzer.in_sample_
-    said = fitted.predict(X)
-    bits = [mutual_information(y == k, said == k) for k in analyzer.classes_]
+    predicted = fitted.predict(X)
+    bits = [mutual_information(y == k, predicted == k) for k in analyzer.classes_]
     np.testing.assert_allclose(analyzer.information_, bits, atol=1e-12)
 
 
@@ -63,7 +69,7 @@ def test_the_map_is_relay_map_of_the_discretized_states(fitted):
     np.testing.assert_array_equal(analyzer.relay_map_, expected.relay_map)
 
 
-def test_frozen_nets_are_used_as_they_are_others_are_cloned_and_trained(fitted):
+def test_frozen_networks_are_not_trained_and_others_are_cloned(fitted):
     X, y = make_panel()
     frozen = RelayAnalyzer(FrozenEstimator(fitted), random_state=0).fit(X, y)
     assert frozen.estimator_.estimator is fitted
@@ -74,7 +80,7 @@ def test_frozen_nets_are_used_as_they_are_others_are_cloned_and_trained(fitted):
     np.testing.assert_allclose(trained.relay_map_, frozen.relay_map_)
 
 
-def test_transform_gives_final_activations_of_the_chosen(fitted):
+def test_transform_returns_final_activations_of_chosen_nodes(fitted):
     X, y = make_panel()
     X = cut_short(X, 4 + np.arange(60) % 7)
     analyzer = RelayAnalyzer(FrozenEstimator(fitted), random_state=0, n_relays=3).fit(X, y)
@@ -99,7 +105,7 @@ def test_timepoints(fitted):
         chosen.relays(concept=3)
 
 
-def test_steps_nobody_has_have_no_relays_and_few_instances_count_little(fitted):
+def test_time_steps_are_weighted_by_their_number_of_instances(fitted):
     X, y = make_panel()
     X = cut_short(X, np.where(np.arange(60) < 2, 9, 8))
     with pytest.warns(CoverageWarning):
@@ -111,14 +117,14 @@ def test_steps_nobody_has_have_no_relays_and_few_instances_count_little(fitted):
     assert (np.diff(expected[np.argsort(analyzer.ranking_)]) <= 1e-12).all()
 
 
-def test_what_was_fitted_is_used_whatever_is_set_later(fitted):
+def test_parameters_set_after_fit_have_no_effect(fitted):
     X, y = make_panel()
     analyzer = RelayAnalyzer(FrozenEstimator(fitted), random_state=0).fit(X, y)
     before = analyzer.transform(X)
     np.testing.assert_array_equal(analyzer.set_params(layer=5, state="c").transform(X), before)
 
 
-def test_labels_that_do_not_fit(fitted):
+def test_number_of_labels_must_match(fitted):
     X, y = make_panel()
     with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[60, 40\]"):
         RelayAnalyzer(FrozenEstimator(fitted)).fit(X, y[:40])
@@ -131,7 +137,7 @@ def test_only_the_default_method_can_be_tested_against_chance(options, fitted):
         RelayAnalyzer(FrozenEstimator(fitted), method="contexts", **options).fit(X, y)
 
 
-def test_ends_can_be_lined_up(fitted):
+def test_series_can_be_aligned_at_their_ends(fitted):
     X, y = make_panel()
     lengths = 6 + np.arange(60) % 5
     X = cut_short(X, lengths)
@@ -146,7 +152,7 @@ def test_ends_can_be_lined_up(fitted):
     assert start.reliable_.all()  # contexts shrink as series end
 
 
-def test_own_concepts(fitted):
+def test_concepts_given_as_a_table(fitted):
     X, y = make_panel()
     table = [[0, 1], [0, 0], [1, 1]]
     analyzer = RelayAnalyzer(FrozenEstimator(fitted), concepts=table, random_state=0).fit(X, y)
@@ -157,7 +163,7 @@ def test_own_concepts(fitted):
 
 def test_significance_and_number_of_relays():
     net, X, y = hand_made_net()
-    X[:40, 0, 0] *= -1  # a net that errs now and then
+    X[:40, 0, 0] *= -1  # a network with some errors
     analyzer = RelayAnalyzer(
         FrozenEstimator(net), n_relays="auto", n_permutations=50, n_resamples=50, random_state=0
     ).fit(X, y)
@@ -177,7 +183,7 @@ def test_significance_and_number_of_relays():
         assert not hasattr(plain, name)
 
 
-def test_a_net_at_chance_keeps_one_node_and_finds_nothing():
+def test_an_untrained_network_has_no_significant_relays():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(200, 1, 4)), rng.integers(0, 2, 200)
     net = RNNClassifier(module__hidden_size=8, max_epochs=1, random_state=0).fit(X[:60], y[:60])
@@ -187,28 +193,28 @@ def test_a_net_at_chance_keeps_one_node_and_finds_nothing():
     assert analyzer.significant_.mean() < 0.05
 
 
-def test_poor_coverage_is_said_once_and_marked(fitted):
+def test_low_coverage_gives_one_warning_and_is_marked(fitted):
     X, y = make_panel()
     with pytest.warns(CoverageWarning, match="fewer than 4 instances per occupied cell") as caught:
         analyzer = RelayAnalyzer(FrozenEstimator(fitted), method="shrink", n_states=4).fit(X, y)
     assert len(caught) == 1
     assert not analyzer.reliable_.all()
-    share = f"{(~analyzer.reliable_).mean():.0%}"
-    assert f"# {share} of relay_map_ has fewer than 4 instances per cell" in repr(analyzer)
+    fraction = f"{(~analyzer.reliable_).mean():.0%}"
+    assert f"# {fraction} of relay_map_ has fewer than 4 instances per cell" in repr(analyzer)
 
 
-def test_repr_says_what_to_beware_of(fitted):
+def test_repr_names_the_limits_of_the_map(fitted):
     X, y = make_panel()
     analyzer = RelayAnalyzer(FrozenEstimator(fitted), random_state=0)
     assert "#" not in repr(analyzer)
     assert "# no errors" in repr(analyzer.fit(X, fitted.predict(X)))
-    erring = np.where(np.arange(60) < 6, "low", y)
-    assert "#" not in repr(analyzer.fit(X, erring))
+    wrong = np.where(np.arange(60) < 6, "low", y)
+    assert "#" not in repr(analyzer.fit(X, wrong))
     trained = RelayAnalyzer(clone(fitted), random_state=0).fit(X, y)
     assert "# analyzed on the data that the network was trained on" in repr(trained)
 
 
-def test_random_state_decides_whatever_the_workers(fitted):
+def test_workers_do_not_change_the_map(fitted):
     X, y = make_panel()
     one, two = (
         RelayAnalyzer(FrozenEstimator(fitted), random_state=3, n_jobs=jobs).fit(X, y)
@@ -231,7 +237,7 @@ def test_random_state_decides_whatever_the_workers(fitted):
         ({"state": "x"}, ValueError, "state='x'"),
     ],
 )
-def test_bad_parameters_leave_a_fitted_analyzer_as_it_was(parameters, error, match, fitted):
+def test_invalid_parameters_do_not_change_a_fitted_analyzer(parameters, error, match, fitted):
     X, y = make_panel()
     analyzer = RelayAnalyzer(FrozenEstimator(fitted), random_state=0).fit(X, y)
     before = analyzer.relay_map_
@@ -252,7 +258,7 @@ def test_bad_parameters_leave_a_fitted_analyzer_as_it_was(parameters, error, mat
         {"align": "middle"},
     ],
 )
-def test_bad_parameters_are_refused_before_a_net_is_trained(options, monkeypatch):
+def test_invalid_parameters_are_reported_before_training(options, monkeypatch):
     monkeypatch.setattr(RNNClassifier, "fit", lambda *args: pytest.fail("trained"))
     with pytest.raises(ValueError, match=f"{[*options][-1]}="):
         RelayAnalyzer(RNNClassifier(), **options).fit(*make_panel())
@@ -263,7 +269,7 @@ def test_only_recurrent_classifiers():
         RelayAnalyzer(LogisticRegression()).fit(*make_panel())
 
 
-def test_labels_the_net_has_never_seen(fitted):
+def test_unknown_labels(fitted):
     X, y = make_panel()
     y[0] = "odd"
     with pytest.raises(ValueError, match=r"y contains \['odd'\]"):

@@ -1,7 +1,7 @@
-"""The promises of scikit-learn, kept by every estimator.
+"""Every estimator follows the conventions of scikit-learn.
 
-scikit-learn's own checks feed two-dimensional input and are nearly empty for what takes three
-dimensions only, so the second half is a list of our own.
+The checks of scikit-learn use two-dimensional input, and skip most of what needs three dimensions.
+The second half of this file therefore has checks of our own.
 """
 
 import copy
@@ -57,7 +57,7 @@ def test_check_estimator_on_classifiers(cell):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_order_of_instances_matters_to_rounding_only(cell):
-    """In several batches too: there the products of torch's BLAS differ in the last bit."""
+    """Also in several batches, in which products of torch's BLAS differ in the last bit."""
     X, y = make_panel(21)
     order = np.random.default_rng(0).permutation(21)
     net = CELLS[cell](max_epochs=10, iterator_valid__batch_size=16, random_state=0).fit(X, y)
@@ -66,7 +66,7 @@ def test_the_order_of_instances_matters_to_rounding_only(cell):
     )
 
 
-# Eight nodes fill a vector register, so that not a bit depends on the order of the instances.
+# Eight nodes fill a vector register, so that results do not depend on the order of the instances.
 NET = small_net(RNNClassifier, max_epochs=10, module__hidden_size=8)
 TOOLS = {
     "analyzer": RelayAnalyzer(NET, random_state=0),
@@ -80,13 +80,13 @@ def test_check_estimator_on_tools(tool):
     assert_clean(clone(TOOLS[tool]))
 
 
-# A table handed to PanelToTensor is a panel of one channel, whose columns are time steps.
+# PanelToTensor reads a table as a panel of one channel, whose columns are time steps.
 FOR_PANELS = {
     "check_n_features_in": "features are channels, and a table is one",
     "check_n_features_in_after_fitting": "series may be longer in transform",
     "check_transformer_general": "series may be longer in transform",
     "check_transformer_data_not_an_array": "series may be longer in transform",
-    "check_estimators_pickle": "NaN inside a series is refused, though NaN after its end is not",
+    "check_estimators_pickle": "NaN is allowed after the end of a series only",
 } | dict.fromkeys(
     (
         "check_complex_data",
@@ -97,7 +97,7 @@ FOR_PANELS = {
         "check_estimator_sparse_matrix",
         "check_fit2d_predict1d",
     ),
-    "refused in the words of panels",
+    "the error messages are those of panels",
 )
 
 
@@ -115,7 +115,7 @@ def test_check_estimator_on_panels():
     assert len(names["passed"]) > 25
 
 
-# What check_estimator does not run, but scikit-learn's own estimators are tested with.
+# Checks of scikit-learn's own estimators that check_estimator does not run.
 OUTPUTS = [
     checks.check_transformer_get_feature_names_out,
     checks.check_transformer_get_feature_names_out_pandas,
@@ -139,7 +139,7 @@ def test_names_of_columns(name):
     checks.check_dataframe_column_names_consistency(name, estimator)
 
 
-# ---------------------------------------------------------------- our own, in three dimensions
+# ---------------------------------------------------------------- our checks, in three dimensions
 
 
 OWN_MODULE = RecurrentClassifier(
@@ -188,50 +188,50 @@ def estimator(request):
     return clone(ESTIMATORS[request.param])
 
 
-def some(keep):
-    """A fixture of fresh estimators that have what it takes."""
+def fixture_of(keep):
+    """Return a fixture of new estimators for which `keep` is true."""
     names = [name for name, estimator in ESTIMATORS.items() if keep(estimator)]
     return pytest.fixture(params=names)(lambda request: clone(ESTIMATORS[request.param]))
 
 
-transformer = some(lambda estimator: hasattr(estimator, "transform"))
-of_panels = some(lambda estimator: not isinstance(estimator, StateDiscretizer))
-of_instances = some(lambda estimator: getattr(estimator, "value", None) not in RANDOM)
-parallel = some(lambda estimator: "n_jobs" in estimator.get_params(deep=False))
+transformer = fixture_of(lambda estimator: hasattr(estimator, "transform"))
+of_panels = fixture_of(lambda estimator: not isinstance(estimator, StateDiscretizer))
+of_instances = fixture_of(lambda estimator: getattr(estimator, "value", None) not in RANDOM)
+parallel = fixture_of(lambda estimator: "n_jobs" in estimator.get_params(deep=False))
 
 
-def given(estimator, X):
-    """What an estimator takes: a panel, or as much of trajectories, time before nodes."""
+def input_for(estimator, X):
+    """Return the input of an estimator: a panel, or trajectories for a discretizer."""
     return X.transpose(0, 2, 1) if isinstance(estimator, StateDiscretizer) else X
 
 
 def fitted(estimator, X, y):
-    return estimator.fit(given(estimator, X), y)
+    return estimator.fit(input_for(estimator, X), y)
 
 
-def answers(estimator, X):
-    """Everything an estimator says of a panel, in one array."""
+def results_of(estimator, X):
+    """Return all results of an estimator for a panel, in one array."""
     methods = ("transform", "predict_proba", "hidden_states")
-    said = [
-        getattr(estimator, name)(given(estimator, X))
+    results = [
+        getattr(estimator, name)(input_for(estimator, X))
         for name in methods
         if hasattr(estimator, name)
     ]
-    return np.concatenate([np.asarray(array).reshape(len(array), -1) for array in said], axis=1)
+    return np.concatenate([np.asarray(array).reshape(len(array), -1) for array in results], axis=1)
 
 
 def test_fit_is_idempotent_and_returns_itself(estimator):
     X, y = make_panel()
     assert fitted(estimator, X, y) is estimator
-    before = answers(estimator, X)
-    np.testing.assert_array_equal(answers(fitted(estimator, X, y), X), before)
-    np.testing.assert_array_equal(answers(fitted(clone(estimator), X, y), X), before)
+    before = results_of(estimator, X)
+    np.testing.assert_array_equal(results_of(fitted(estimator, X, y), X), before)
+    np.testing.assert_array_equal(results_of(fitted(clone(estimator), X, y), X), before)
 
 
 def test_fit_transform_is_fit_then_transform(transformer):
     X, y = make_panel()
-    at_once = clone(transformer).fit_transform(given(transformer, X), y)
-    expected = fitted(transformer, X, y).transform(given(transformer, X))
+    at_once = clone(transformer).fit_transform(input_for(transformer, X), y)
+    expected = fitted(transformer, X, y).transform(input_for(transformer, X))
     np.testing.assert_array_equal(at_once, expected)
 
 
@@ -239,48 +239,50 @@ def test_input_is_not_changed(estimator):
     X, y = make_panel()
     X = cut_short(X, 5 + np.arange(60) % 6)
     X_before, y_before = X.copy(), y.copy()
-    answers(fitted(estimator, X, y), X)
+    results_of(fitted(estimator, X, y), X)
     np.testing.assert_array_equal(X, X_before)
     np.testing.assert_array_equal(y, y_before)
     X.setflags(write=False)
     y.setflags(write=False)
-    answers(fitted(estimator, X, y), X)
+    results_of(fitted(estimator, X, y), X)
 
 
 def test_parameters_are_not_changed(transformer):
     X, y = make_panel()
     untouched = repr(transformer.get_params(deep=False))
-    answers(fitted(transformer, X, y), X)
+    results_of(fitted(transformer, X, y), X)
     assert repr(transformer.get_params(deep=False)) == untouched
 
 
-def test_answers_cannot_be_used_to_change_the_estimator(estimator):
+def test_results_do_not_share_memory_with_the_estimator(estimator):
     X, y = make_panel()
     fitted(estimator, X, y)
-    before = answers(estimator, X)
+    before = results_of(estimator, X)
     for name in ("transform", "predict_proba", "hidden_states"):
         if hasattr(estimator, name):
-            answer = getattr(estimator, name)(given(estimator, X.copy()))
-            answer[:] = 0
-    np.testing.assert_array_equal(answers(estimator, X), before)
+            result = getattr(estimator, name)(input_for(estimator, X.copy()))
+            result[:] = 0
+    np.testing.assert_array_equal(results_of(estimator, X), before)
 
 
 def test_number_types_do_not_matter(estimator):
     X, y = make_panel()
     X = np.round(X)
-    expected = answers(fitted(estimator, X, y), X)
+    expected = results_of(fitted(estimator, X, y), X)
     for dtype in (np.float64, np.int64, np.float16):
         converted = X.astype(dtype)
-        np.testing.assert_array_equal(answers(fitted(estimator, converted, y), converted), expected)
+        np.testing.assert_array_equal(
+            results_of(fitted(estimator, converted, y), converted), expected
+        )
 
 
-def test_types_of_answers(estimator):
+def test_types_of_results(estimator):
     X, y = make_panel()
     fitted(estimator, X.astype(np.float64), y)
     number = np.uint8 if isinstance(estimator, StateDiscretizer) else np.float32
     for name in ("transform", "predict_proba", "hidden_states"):
         if hasattr(estimator, name):
-            assert getattr(estimator, name)(given(estimator, X)).dtype == number
+            assert getattr(estimator, name)(input_for(estimator, X)).dtype == number
     if hasattr(estimator, "predict"):
         assert estimator.predict(X).dtype == y.dtype
         assert isinstance(estimator.score(X, y), float)
@@ -288,40 +290,40 @@ def test_types_of_answers(estimator):
 
 def test_memory_layout_does_not_matter(estimator):
     X, y = make_panel()
-    expected = answers(fitted(estimator, X, y), X)
-    for strange in (np.asfortranarray(X), np.repeat(X, 2, axis=2)[:, :, ::2], X[::-1][::-1]):
-        np.testing.assert_array_equal(answers(fitted(estimator, strange, y), strange), expected)
+    expected = results_of(fitted(estimator, X, y), X)
+    for other in (np.asfortranarray(X), np.repeat(X, 2, axis=2)[:, :, ::2], X[::-1][::-1]):
+        np.testing.assert_array_equal(results_of(fitted(estimator, other, y), other), expected)
 
 
 def test_lists_and_series(estimator):
     X, y = make_panel()
-    expected = answers(fitted(estimator, X, y), X)
-    labels = pd.Series(y, index=np.arange(60)[::-1] + 7)  # the index means nothing
+    expected = results_of(fitted(estimator, X, y), X)
+    labels = pd.Series(y, index=np.arange(60)[::-1] + 7)  # the index is ignored
     for other in (list(y), y.astype(object), labels, labels.astype("category")):
-        estimator.fit(given(estimator, X).tolist(), other)
-        np.testing.assert_array_equal(answers(estimator, X), expected)
+        estimator.fit(input_for(estimator, X).tolist(), other)
+        np.testing.assert_array_equal(results_of(estimator, X), expected)
 
 
-def test_whatever_turns_into_an_array(estimator):
+def test_objects_that_convert_to_arrays(estimator):
     X, y = make_panel()
-    expected = answers(fitted(estimator, X, y), X)
-    other = checks._NotAnArray(given(estimator, X))
-    np.testing.assert_array_equal(answers(estimator.fit(other, y), X), expected)
+    expected = results_of(fitted(estimator, X, y), X)
+    other = checks._NotAnArray(input_for(estimator, X))
+    np.testing.assert_array_equal(results_of(estimator.fit(other, y), X), expected)
 
 
-def test_one_instance_on_its_own_and_in_company(of_instances):
+def test_instances_do_not_depend_on_each_other(of_instances):
     X, y = make_panel()
     fitted(of_instances, X, y)
-    everything, order = answers(of_instances, X), np.random.default_rng(0).permutation(60)
-    np.testing.assert_allclose(answers(of_instances, X[:1]), everything[:1], atol=1e-6)
-    np.testing.assert_allclose(answers(of_instances, X[order]), everything[order], atol=1e-6)
+    everything, order = results_of(of_instances, X), np.random.default_rng(0).permutation(60)
+    np.testing.assert_allclose(results_of(of_instances, X[:1]), everything[:1], atol=1e-6)
+    np.testing.assert_allclose(results_of(of_instances, X[order]), everything[order], atol=1e-6)
 
 
 def test_one_instance_and_one_time_step(estimator):
     X, y = make_panel()
-    assert len(answers(fitted(estimator, X, y), X[:1])) == 1
+    assert len(results_of(fitted(estimator, X, y), X[:1])) == 1
     one_step = X[:, :, :1]
-    assert len(answers(fitted(estimator, one_step, y), one_step)) == 60
+    assert len(results_of(fitted(estimator, one_step, y), one_step)) == 60
 
 
 def test_refit_with_another_shape(estimator):
@@ -332,13 +334,13 @@ def test_refit_with_another_shape(estimator):
         with pytest.raises(ValueError, match="X has 4 features.*2"):
             fitted(estimator, wide, labels)
         return
-    expected = answers(fitted(clone(estimator), wide, labels), wide)
-    np.testing.assert_array_equal(answers(fitted(estimator, wide, labels), wide), expected)
+    expected = results_of(fitted(clone(estimator), wide, labels), wide)
+    np.testing.assert_array_equal(results_of(fitted(estimator, wide, labels), wide), expected)
 
 
 def test_pickle_joblib_and_copies(estimator, tmp_path):
     X, y = make_panel()
-    expected = answers(fitted(estimator, X, y), X)
+    expected = results_of(fitted(estimator, X, y), X)
     joblib.dump(estimator, tmp_path / "estimator.joblib")
     for other in (
         pickle.loads(pickle.dumps(estimator)),
@@ -346,12 +348,12 @@ def test_pickle_joblib_and_copies(estimator, tmp_path):
         copy.copy(estimator),
         joblib.load(tmp_path / "estimator.joblib"),
     ):
-        np.testing.assert_array_equal(answers(other, X), expected)
+        np.testing.assert_array_equal(results_of(other, X), expected)
 
 
-def test_unfitted_says_so(estimator):
+def test_unfitted_estimators_raise_an_error(estimator):
     X, y = make_panel()
-    X = given(estimator, X)
+    X = input_for(estimator, X)
     calls = [(name, (X, y) if name == "score" else (X,)) for name in METHODS]
     calls += [(name, ()) for name in ("get_feature_names_out", "get_support", "relays")]
     for name, arguments in calls:
@@ -385,7 +387,7 @@ def test_wrong_number_of_channels(estimator):
     X, y = make_panel()
     fitted(estimator, X, y)
     with pytest.raises(ValueError, match="([Xx]|hidden) has 1 (channels|features|nodes).*2"):
-        answers(estimator, X[:, :1])
+        results_of(estimator, X[:, :1])
 
 
 def test_broken_input_is_refused_before_and_after(estimator):
@@ -396,7 +398,7 @@ def test_broken_input_is_refused_before_and_after(estimator):
         fitted(estimator, broken, y)
     fitted(estimator, X, y)
     with pytest.raises(ValueError, match="(infinity|infinite).*instance 4"):
-        answers(estimator, broken)
+        results_of(estimator, broken)
     with pytest.raises(ValueError, match=r"shape \(2, 2, 2, 2\)|dim 4"):
         estimator.fit(np.zeros((2, 2, 2, 2)), [0, 1])
     with pytest.raises((TypeError, ValueError), match="expected numbers|numeric"):
@@ -406,21 +408,21 @@ def test_broken_input_is_refused_before_and_after(estimator):
 def test_a_failed_fit_leaves_what_was_fitted(estimator):
     X, y = make_panel()
     fitted(estimator, X, y)
-    before = answers(estimator, X)
+    before = results_of(estimator, X)
     broken = X.copy()
     broken[0, 1, 3] = np.inf
     with pytest.raises(ValueError, match="infinit"):
         fitted(estimator, broken, y)
-    np.testing.assert_array_equal(answers(estimator, X), before)
+    np.testing.assert_array_equal(results_of(estimator, X), before)
 
 
-def test_as_many_labels_as_instances(of_panels):
+def test_number_of_labels_must_match(of_panels):
     X, y = make_panel()
     with pytest.raises(ValueError, match="60.*41|41.*60"):
         of_panels.fit(X, y[:41])
 
 
-def test_labels_are_asked_for_where_they_are_needed(estimator):
+def test_labels_are_required_where_they_are_needed(estimator):
     X, _ = make_panel()
     needed = get_tags(estimator).target_tags.required
     if isinstance(estimator, KnockoutTransformer) and estimator.estimator is FROZEN:
@@ -429,33 +431,33 @@ def test_labels_are_asked_for_where_they_are_needed(estimator):
         with pytest.raises(ValueError, match="requires y to be passed.* is None"):
             estimator.fit(X, None)
     else:
-        assert len(answers(fitted(estimator, X, None), X)) == 60
+        assert len(results_of(fitted(estimator, X, None), X)) == 60
 
 
 def test_nested_panels(of_panels):
     X, y = make_panel()
     X = cut_short(X, 5 + np.arange(60) % 6)
-    expected = answers(of_panels.fit(X, y), X)
+    expected = results_of(of_panels.fit(X, y), X)
     frames = as_frames(X)
     for other in (frames, convert(frames, "df-list", "nested_univ", as_scitype="Panel")):
-        np.testing.assert_array_equal(answers(of_panels.fit(other, y), other), expected)
+        np.testing.assert_array_equal(results_of(of_panels.fit(other, y), other), expected)
 
 
 def test_rows_of_time_are_refused(of_panels):
     X, y = make_panel()
     rows = convert(as_frames(X), "df-list", "pd-multiindex", as_scitype="Panel")
-    if isinstance(of_panels, PanelToTensor):  # it is what converts them
+    if isinstance(of_panels, PanelToTensor):  # it converts them
         np.testing.assert_array_equal(of_panels.fit(rows).transform(rows), X)
         return
     with pytest.raises(ValueError, match="leak every series.*X = panel_to_tensor"):
         of_panels.fit(rows, y)
     with pytest.raises(ValueError, match="leak every series.*X = panel_to_tensor"):
-        answers(of_panels.fit(X, y), rows)
+        results_of(of_panels.fit(X, y), rows)
 
 
 def test_feature_names(transformer):
     X, y = make_panel()
-    out = fitted(transformer, X, y).transform(given(transformer, X))
+    out = fitted(transformer, X, y).transform(input_for(transformer, X))
     names = transformer.get_feature_names_out()
     assert len(names) == out.shape[1 if isinstance(transformer, PanelToTensor) else -1]
     assert names.dtype == object
@@ -466,9 +468,9 @@ def test_feature_names(transformer):
 
 def test_set_output_keeps_the_values(transformer):
     X, y = make_panel()
-    expected = fitted(transformer, X, y).transform(given(transformer, X))
+    expected = fitted(transformer, X, y).transform(input_for(transformer, X))
     assert transformer.set_output(transform="pandas") is transformer
-    out = transformer.transform(given(transformer, X))
+    out = transformer.transform(input_for(transformer, X))
     np.testing.assert_array_equal(np.asarray(out), expected)
     if expected.ndim == 2:
         assert out.columns.tolist() == transformer.get_feature_names_out().tolist()
@@ -486,7 +488,7 @@ def test_tags_tell_of_three_dimensions(estimator):
 
 
 def test_what_is_not_offered():
-    """What docs/compatibility.md says there is not."""
+    """Features that docs/compatibility.md lists as missing."""
     assert not hasattr(KnockoutTransformer, "partial_fit")
     assert not any(hasattr(net, "transform") for net in CELLS.values())
     table = pd.DataFrame(np.ones((3, 4)), columns=list("abcd"))
@@ -509,4 +511,4 @@ def test_workers_do_not_matter(parallel):
     X, y = make_panel()
     one, two = clone(parallel).fit(X, y), clone(parallel).set_params(n_jobs=2).fit(X, y)
     np.testing.assert_array_equal(one.relay_map_, two.relay_map_)
-    np.testing.assert_array_equal(answers(one, X), answers(two, X))
+    np.testing.assert_array_equal(results_of(one, X), results_of(two, X))

@@ -1,9 +1,9 @@
-"""KnockoutTransformer: values, windows, outputs, and a net that stays as it was."""
+"""KnockoutTransformer: values, windows, outputs, and a network that is not changed."""
 
 import numpy as np
 import pytest
 import torch
-from conftest import cut_short, make_panel
+from conftest import cut_short, make_panel, small_net
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
@@ -17,7 +17,13 @@ def knockout(net, **options):
     return KnockoutTransformer(FrozenEstimator(net), **options)
 
 
-def test_no_nodes_is_the_intact_net(fitted):
+@pytest.fixture(scope="module")
+def gru():
+    """A trained network, for tests that do not depend on the cell."""
+    return small_net(lr=0.01, max_epochs=15, batch_size=16).fit(*make_panel())
+
+
+def test_without_nodes_the_network_is_intact(fitted):
     X, y = make_panel()
     intact = knockout(fitted).fit(X, y)
     np.testing.assert_allclose(intact.predict_proba(X), fitted.predict_proba(X), atol=1e-6)
@@ -27,7 +33,7 @@ def test_no_nodes_is_the_intact_net(fitted):
 
 
 @pytest.mark.parametrize(
-    ("value", "held"),
+    ("value", "clamped_to"),
     [
         ("zero", lambda hidden: np.zeros(2)),
         ("mean", lambda hidden: hidden[:, :, [4, 1]].mean(axis=0)),
@@ -37,16 +43,16 @@ def test_no_nodes_is_the_intact_net(fitted):
     ],
     ids=["zero", "mean", "number", "per node", "per step and node"],
 )
-def test_values_hold_in_the_order_of_nodes(value, held, fitted):
+def test_values_hold_in_the_order_of_nodes(value, clamped_to, fitted):
     X, y = make_panel()
     ablated = knockout(fitted, nodes=[4, 1], value=value).fit(X, y)
-    expected = held(fitted.hidden_states(X))
+    expected = clamped_to(fitted.hidden_states(X))
     np.testing.assert_allclose(ablated.values_, expected, atol=1e-6)
     shown = ablated.hidden_states(X)[:, :, [4, 1]]
     np.testing.assert_allclose(shown, np.broadcast_to(expected, shown.shape), atol=1e-6)
 
 
-def test_mean_is_that_of_fit_and_of_the_instances_a_step_has(fitted):
+def test_mean_is_taken_in_fit_over_instances_with_the_time_step(fitted):
     X, y = make_panel()
     short = cut_short(X, np.where(np.arange(60) < 20, 10, 6))
     ablated = knockout(fitted, nodes=[0]).fit(short, y)
@@ -80,10 +86,12 @@ def test_noise_has_the_mean_and_the_deviation_of_the_step(fitted):
     assert np.abs((shown.mean(axis=0) - hidden.mean(axis=0)) / deviation).max() < 0.1
     np.testing.assert_allclose(shown.std(axis=0), deviation, rtol=0.1)
     steps = (shown - shown.mean(axis=0)) / shown.std(axis=0)
-    assert np.abs((steps[:, 1:] * steps[:, :-1]).mean(axis=0)).max() < 0.1  # no memory
+    assert (
+        np.abs((steps[:, 1:] * steps[:, :-1]).mean(axis=0)).max() < 0.1
+    )  # independent between time steps
 
 
-def test_the_last_state_of_a_short_donor_goes_on(fitted):
+def test_the_last_state_of_a_short_donor_is_continued(fitted):
     X, y = make_panel()
     short = cut_short(X, np.where(np.arange(60) < 5, 10, 6))
     ablated = knockout(fitted, nodes=[3], value="resample", random_state=0).fit(short, y)
@@ -93,7 +101,7 @@ def test_the_last_state_of_a_short_donor_goes_on(fitted):
     assert np.isfinite(ablated.predict_proba(short)).all()
 
 
-def test_among_the_same_instances_everybody_gets_anothers_trajectory():
+def test_resampling_in_fit_gives_every_instance_the_trajectory_of_another():
     values = np.arange(7.0)[:, None, None]
     for seed in range(20):
         drawn = draw_values("resample", values, np.random.RandomState(seed), 7, same=True)
@@ -101,7 +109,7 @@ def test_among_the_same_instances_everybody_gets_anothers_trajectory():
         assert (drawn != values).all()
 
 
-def test_steps_nobody_had_get_the_last_mean(fitted):
+def test_the_last_mean_is_continued(fitted):
     X, y = make_panel()
     ablated = knockout(fitted, nodes=[0]).fit(cut_short(X, [6] * 60), y)
     assert (ablated.values_[6:] == ablated.values_[5]).all()
@@ -121,7 +129,7 @@ def test_window(fitted):
     assert not np.allclose(hidden[:, 4:, [0, 1, 3]], intact[:, 4:, [0, 1, 3]], atol=1e-4)
 
 
-def test_what_was_fitted_is_used_whatever_is_set_later(fitted):
+def test_parameters_set_after_fit_have_no_effect(fitted):
     X, y = make_panel()
     ablated = knockout(fitted, nodes=[2], start=3, stop=7).fit(X, y)
     before = ablated.predict_proba(X)
@@ -137,11 +145,11 @@ def test_panels_that_end_before_the_window(fitted):
     np.testing.assert_allclose(proba, fitted.predict_proba(X[:, :, :5]), atol=1e-6)
 
 
-def test_outputs(fitted):
+def test_outputs(gru):
     X, y = make_panel()
     X = cut_short(X, 4 + np.arange(60) % 7)
     runs = {
-        output: knockout(fitted, nodes=[1, 2], output=output).fit(X, y)
+        output: knockout(gru, nodes=[1, 2], output=output).fit(X, y)
         for output in ("hidden", "logits", "proba")
     }
     last = runs["hidden"].hidden_states(X)[np.arange(60), 3 + np.arange(60) % 7]
@@ -158,7 +166,7 @@ def test_outputs(fitted):
         "proba_mid",
     ]
     score = runs["proba"].score(X, y)
-    assert score == accuracy_score(y, fitted.classes_[proba.argmax(axis=1)])
+    assert score == accuracy_score(y, gru.classes_[proba.argmax(axis=1)])
     assert runs["proba"].score(X, y, sample_weight=np.ones(60)) == pytest.approx(score)
 
 
@@ -176,7 +184,7 @@ def test_layers_directions_and_memory_cells():
             assert not np.allclose(ablated.predict_proba(X), net.predict_proba(X), atol=1e-4)
 
 
-def test_knocking_out_everything_leaves_one_answer(fitted):
+def test_without_any_node_all_predictions_are_the_same(fitted):
     X, y = make_panel()
     ablated = knockout(fitted, nodes=range(6), start=9).fit(X, y)
     proba = ablated.predict_proba(X)
@@ -194,7 +202,7 @@ def assert_same(before, after):
     assert torch.equal(before[3], after[3])
 
 
-def test_the_net_is_bit_for_bit_what_it_was(fitted):
+def test_the_network_is_not_changed(fitted):
     X, y = make_panel()
     proba = fitted.predict_proba(X)
     before = snapshot(fitted)
@@ -215,19 +223,19 @@ def test_also_after_an_error(fitted):
     assert_same(before, snapshot(fitted))
 
 
-def test_also_after_an_error_in_the_midst_of_the_recurrence(fitted, monkeypatch):
+def test_also_after_an_error_inside_the_recurrence(fitted, monkeypatch):
     X, y = make_panel()
     before = snapshot(fitted)
     kind = {"rnn": "tanh"}.get(fitted.module_.cell, fitted.module_.cell)
     kernel = _compiled_steps.PASSES[kind]
 
-    def stumbles(*arguments):
+    def failing_kernel(*arguments):
         if arguments[0] == 4:  # time step
-            raise RuntimeError("in the midst")
+            raise RuntimeError("inside the recurrence")
         kernel(*arguments)
 
-    monkeypatch.setitem(_compiled_steps.PASSES, kind, stumbles)
-    with pytest.raises(RuntimeError, match="in the midst"):
+    monkeypatch.setitem(_compiled_steps.PASSES, kind, failing_kernel)
+    with pytest.raises(RuntimeError, match="inside the recurrence"):
         fitted.unroll(X, clamp=Clamp([0], [0.5]))
     assert_same(before, snapshot(fitted))
 
@@ -256,10 +264,10 @@ def test_also_after_an_error_in_the_midst_of_the_recurrence(fitted, monkeypatch)
         ({"state": "z"}, ValueError, "state='z'"),
     ],
 )
-def test_bad_parameters(parameters, error, match, fitted):
+def test_invalid_parameters(parameters, error, match, gru):
     X, y = make_panel()
     with pytest.raises(error, match=match):
-        knockout(fitted, **({"nodes": [0]} | parameters)).fit(X, y)
+        knockout(gru, **({"nodes": [0]} | parameters)).fit(X, y)
 
 
 def test_only_recurrent_classifiers():
@@ -267,9 +275,9 @@ def test_only_recurrent_classifiers():
         KnockoutTransformer(LogisticRegression(), nodes=[0]).fit(*make_panel())
 
 
-def test_a_failed_refit_changes_nothing(fitted):
+def test_a_failed_fit_changes_nothing(gru):
     X, y = make_panel()
-    ablated = knockout(fitted, nodes=[0, 1]).fit(X, y)
+    ablated = knockout(gru, nodes=[0, 1]).fit(X, y)
     proba = ablated.predict_proba(X)
     with pytest.raises(ValueError, match="value='bad'"):
         ablated.set_params(start=4, value="bad").fit(X, y)
@@ -278,8 +286,6 @@ def test_a_failed_refit_changes_nothing(fitted):
 
 
 @pytest.mark.parametrize("value", [np.array(0.5), torch.tensor(0.5), np.float32(0.5), 0.5])
-def test_a_number_is_a_number(value, fitted):
+def test_numbers_of_any_type(value, gru):
     X, y = make_panel()
-    np.testing.assert_array_equal(
-        knockout(fitted, nodes=[0, 3], value=value).fit(X, y).values_, 0.5
-    )
+    np.testing.assert_array_equal(knockout(gru, nodes=[0, 3], value=value).fit(X, y).values_, 0.5)

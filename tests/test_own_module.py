@@ -1,4 +1,4 @@
-"""A module of a user's own, by the documented protocol: trained, analyzed, knocked out."""
+"""A module of a user that follows the documented protocol is trained, analyzed and knocked out."""
 
 import numpy as np
 import pytest
@@ -68,8 +68,8 @@ def trained():
     return own_net().fit(X, y)
 
 
-def twin(net):
-    """Our own network with the weights, and the head, of the user's."""
+def same_network(net):
+    """Return a RecurrentNetwork with the weights and the head of the user's module."""
     network = RecurrentNetwork(2, 3, hidden_size=6, num_layers=2)
     for depth, cell in enumerate(net.module_.cells):
         for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
@@ -78,7 +78,7 @@ def twin(net):
     return network.eval()
 
 
-def test_it_learns_and_is_what_it_says(trained):
+def test_it_learns_and_unrolls(trained):
     X, y = make_panel()
     assert trained.score(X, y) > 0.9
     run = trained.unroll(X)
@@ -96,7 +96,7 @@ def test_its_knockouts_are_those_of_our_engine_and_a_head_may_be_anything(traine
         Clamp([0, 4], rng.normal(size=(10, 2)), 2, 7, layer),
         Clamp([2], rng.normal(size=(60, 10, 1)), 3, None, layer),
     ]
-    ours = twin(trained).knock_out(torch.from_numpy(X), clamps)
+    ours = same_network(trained).knock_out(torch.from_numpy(X), clamps)
     np.testing.assert_allclose(trained.knock_out(X, clamps).logits, ours, atol=1e-5)
 
 
@@ -120,8 +120,8 @@ def test_all_that_is_done_with_our_nets_is_done_with_it(trained):
         rank_nodes(trained, X, y, method="gradient")
 
 
-def test_it_is_seen_as_it_predicts():
-    """Dropout is off while it is looked at, gradients too, and the module is left as it was."""
+def test_it_is_analyzed_in_evaluation_mode():
+    """Dropout and gradients are off, and the modes of the module are restored."""
 
     class Dropping(StackedGRU):
         def unroll(self, X, **options):
@@ -132,7 +132,7 @@ def test_it_is_seen_as_it_predicts():
     seen, (X, y) = [], make_panel()
     net = own_net(max_epochs=1).set_params(module=Dropping).fit(X, y)
     net.module_.train()
-    net.module_.head.eval()  # a part of it at rest
+    net.module_.head.eval()  # one part in evaluation mode
     seen.clear()
     np.testing.assert_array_equal(net.unroll(X).proba, net.unroll(X).proba)
     net.knock_out(X, [Clamp([0], [0.1])])
@@ -141,7 +141,7 @@ def test_it_is_seen_as_it_predicts():
     assert not net.module_.head.training
 
 
-def test_searches_and_folds():
+def test_searches_and_cross_validation():
     X, y = make_panel()
     net = own_net(max_epochs=3)
     search = GridSearchCV(net, {"module__hidden_size": [3, 6]}, cv=2).fit(X, y)

@@ -1,4 +1,4 @@
-"""joblib's backends: the same results bit for bit, large data shared, no threads too many."""
+"""Backends of joblib give the same results bit for bit, share large data, and use one thread."""
 
 import importlib
 import inspect
@@ -38,7 +38,7 @@ small = partial(GRUClassifier, module__hidden_size=6, max_epochs=3, random_state
 
 
 def states_problem(n=200, n_timepoints=4, n_nodes=6):
-    """Two concepts, states of unequal length."""
+    """Return the values of two concepts, and states of unequal length."""
     rng = np.random.default_rng(0)
     a = rng.integers(0, 3, (n, 2))
     b = np.where(rng.random((n, 2)) < 0.2, rng.integers(0, 3, (n, 2)), a)
@@ -81,7 +81,7 @@ def studied(net, X, y):
     return relay_study(nets, X[:30], y[:30], X, y, n_random=2, random_state=0)
 
 
-#: Every public thing with n_jobs, in use.
+#: A call of every public function or class with n_jobs.
 CALLS = {
     "relay_map": whole_map,
     "RelayAnalyzer": analysis,
@@ -117,7 +117,7 @@ def test_nothing_with_workers_is_left_out():
 
 
 def numbers(result, path=""):
-    """Yield (path, array) for all that a result holds."""
+    """Yield (path, array) for everything in a result."""
     if isinstance(result, dict):
         parts = {key: part for key, part in result.items() if key not in TIMES}
     elif isinstance(result, (list, tuple)):
@@ -126,7 +126,9 @@ def numbers(result, path=""):
         parts = {key: part for key, part in vars(result).items() if key.endswith("_")}
     elif hasattr(result, "module_"):
         parts = {key: part.numpy() for key, part in result.module_.state_dict().items()}
-    elif hasattr(result, "get_params"):  # a discretizer, a frozen net: seen through what it made
+    elif hasattr(
+        result, "get_params"
+    ):  # a discretizer or frozen network; its results are compared instead
         return
     else:
         yield path, np.asarray(result)
@@ -165,21 +167,21 @@ def dask_workers(processes):
 
 @pytest.fixture(scope="module")
 def client():
-    """Two dask workers, threads of this process."""
+    """Two dask workers that are threads of this process."""
     with dask_workers(processes=False) as client:
         yield client
 
 
 BACKENDS = {
     "threading": {"backend": "threading", "n_jobs": 2},
-    "loky": {"backend": "loky", "n_jobs": 2, "max_nbytes": 1000},  # memory maps, as large data
+    "loky": {"backend": "loky", "n_jobs": 2, "max_nbytes": 1000},  # memory maps, as for large data
     "dask": {"backend": "dask"},
 }
 
 
 @pytest.fixture(params=BACKENDS)
 def workers(request):
-    """Two workers; those of dask are there already."""
+    """Options for two workers; those of dask are started once per module."""
     if request.param == "dask":
         request.getfixturevalue("client")
     return BACKENDS[request.param]
@@ -200,7 +202,7 @@ def test_same_bits_in_processes_of_dask(net, serial):
 
 
 class Watched(GRUClassifier):
-    """A net that fails in a worker that has more than one thread for it."""
+    """A network that fails in a worker with more than one thread."""
 
     def knock_out(self, X, clamps):
         if torch.get_num_threads() != 1:
@@ -222,7 +224,7 @@ def watched():
 
 
 def assert_one_thread_each(net, workers):
-    for _ in range(2):  # the first call may leave something behind in the workers
+    for _ in range(2):  # the first call may change the workers
         with joblib.parallel_config(**workers):
             knockout_sweep(net, *make_panel())
         assert torch.get_num_threads() == 2
@@ -246,40 +248,45 @@ def test_threads_of_dask_that_have_used_torch_before(watched):
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_without_workers_a_knockout_has_all_threads(watched):
+def test_without_workers_a_knockout_uses_all_threads(watched):
     with pytest.raises(RuntimeError, match="a worker has 2 threads"):
         knockout_sweep(watched, *make_panel())
 
 
 @pytest.mark.usefixtures("two_threads")
-@pytest.mark.parametrize("name", [name for name in BACKENDS if name != "loky"])  # starts anew
+@pytest.mark.parametrize(
+    "name", [name for name in BACKENDS if name != "loky"]
+)  # which starts new processes
 def test_torch_keeps_its_threads_after_an_error(name, client):
     X, y = make_panel()
     broken = Broken(module__hidden_size=6, max_epochs=1, random_state=0).fit(X, y)
-    with joblib.parallel_config(**BACKENDS[name]), pytest.raises(ValueError, match="no such luck"):
+    with (
+        joblib.parallel_config(**BACKENDS[name]),
+        pytest.raises(ValueError, match="failed on purpose"),
+    ):
         knockout_importance(broken, X, y, pairs=True)
     assert torch.get_num_threads() == 2
 
 
 class Broken(GRUClassifier):
-    """A net that fails in a worker."""
+    """A network that fails in a worker."""
 
     def knock_out(self, X, clamps):
-        raise ValueError("no such luck")
+        raise ValueError("failed on purpose")
 
 
-def test_threads_leave_the_net_in_the_mode_it_was_in():
+def test_threads_restore_the_mode_of_the_network():
     X, y = make_panel(n_instances=200)
     net = small().fit(X, y)
     for training in (True, False):
         net.module_.train(training)
-        for _ in range(5):
+        for _ in range(3):
             knockout_importance(net, X, y, value="noise", pairs=True, n_jobs=3)
             assert {part.training for part in net.module_.modules()} == {training}
 
 
 class Mapped(GRUClassifier):
-    """A net that fails in a worker that has a copy of the data."""
+    """A network that fails in a worker with a copy of the data."""
 
     def knock_out(self, X, clamps):
         if not isinstance(X, np.memmap):
@@ -303,7 +310,7 @@ def large_map(n_timepoints):
 
 
 def test_states_are_sent_once_whatever_the_tasks():
-    """Two concepts of 2000 bytes go with a task, the states (1.6 and 3.2 MB) do not."""
+    """Two concepts of 2000 bytes are sent with a task, the states (1.6 and 3.2 MB) are not."""
     for n_timepoints in (20, 40):
         weighed = weigh(partial(large_map, n_timepoints))
         assert len(weighed.loky) >= 32

@@ -1,7 +1,7 @@
-"""At home in scikit-learn: its tools, around and behind our estimators, give what hands give.
+"""Tools of scikit-learn, around and after our estimators, give the results computed by hand.
 
-What every estimator promises on its own is in test_contract.py, other classifiers around ours and
-metadata in test_with_sklearn_metadata.py.
+The conventions of single estimators are tested in test_contract.py, other classifiers around ours
+and metadata in test_with_sklearn_metadata.py.
 """
 
 from functools import partial
@@ -78,7 +78,7 @@ def table():
 
 
 def by_hand(estimator, X, y, score, cv=FOLDS):
-    """Scores of clones trained on the training parts, on the test parts."""
+    """Return the scores, on the test parts, of clones trained on the training parts."""
     return [
         score(clone(estimator).fit(X[train], y[train]), X[test], y[test])
         for train, test in cv.split(X, y)
@@ -117,8 +117,8 @@ def test_a_union_is_its_parts_side_by_side(data, n_jobs):
 def test_a_knockout_ends_a_pipeline_as_a_classifier(data, net):
     X, y = data
     pipeline = make_pipeline(PanelToTensor(), knockout()).fit(X, y)
-    alone = knockout().fit(X, y)
-    np.testing.assert_array_equal(pipeline.predict_proba(X), alone.predict_proba(X))
+    unwrapped = knockout().fit(X, y)
+    np.testing.assert_array_equal(pipeline.predict_proba(X), unwrapped.predict_proba(X))
     np.testing.assert_array_equal(pipeline.classes_, net.classes_)
 
 
@@ -205,7 +205,7 @@ def test_pandas_output_keeps_the_index_of_a_table(table):
             tool.get_feature_names_out(["t0"])
 
 
-def test_a_scaler_in_front_hands_its_names_on(table):
+def test_names_pass_through_a_scaler(table):
     frame, y = table
     pipeline = make_pipeline(StandardScaler(), knockout()).set_output(transform="pandas")
     pipeline.fit(frame, y)
@@ -252,7 +252,7 @@ SEARCHES = {
 
 
 def scorer_of(metric):
-    """A metric of labels as a function (estimator, X, y); a scorer as it is."""
+    """Return a metric of labels as a function (estimator, X, y), and a scorer unchanged."""
     if metric is accuracy_score:
         return lambda estimator, X, y: accuracy_score(y, estimator.predict(X))
     return metric
@@ -286,12 +286,12 @@ def test_two_workers_find_the_same(name, data):
         np.testing.assert_array_equal(parallel.cv_results_[key], serial.cv_results_[key])
 
 
-def test_a_search_tells_the_intact_net_from_one_without_nodes(data):
+def test_a_search_distinguishes_the_intact_network_from_one_without_nodes(data):
     X, y = data
     grid = {"nodes": [None, list(range(6))]}
     scores = GridSearchCV(knockout(), grid, cv=FOLDS).fit(X, y).cv_results_["mean_test_score"]
     assert scores[0] > scores[1] + 0.2
-    assert scores[1] == pytest.approx(1 / 3, abs=0.05)  # one answer for all
+    assert scores[1] == pytest.approx(1 / 3, abs=0.05)  # the same prediction for all
 
 
 def test_randomized_search_with_several_scorers(data):
@@ -441,7 +441,7 @@ def test_folds_are_stratified_where_there_is_something_to_predict(data):
     X, y = X[order], y[order]
     for tool in (small_net(), knockout()):
         assert np.isfinite(cross_validate(tool, X, y, cv=3)["test_score"]).all()
-    # an analyzer is no classifier, as all of scikit-learn's selectors
+    # an analyzer is not a classifier, like all selectors of scikit-learn
     with pytest.raises(ValueError, match=r"y contains \['high'\]"):
         cross_validate(analyzer(), X, y, cv=3, scoring=relay_strength_scorer, error_score="raise")
     scores = cross_validate(analyzer(), X, y, cv=FOLDS, scoring=relay_strength_scorer)["test_score"]
@@ -499,7 +499,7 @@ def test_validation_curve_of_relays_over_time(data):
     )
     expected = [by_hand(analyzer(timepoints=t), X, y, relay_strength_scorer) for t in (0, 5, 9)]
     np.testing.assert_allclose(found, expected)
-    assert found[2].mean() > found[0].mean()  # evidence adds up
+    assert found[2].mean() > found[0].mean()  # evidence accumulates
 
 
 @pytest.mark.parametrize("make", [small_net, knockout])
@@ -514,7 +514,7 @@ def test_permutation_importance_of_the_time_steps_of_a_table(make, table):
         shuffled["t9"] = shuffled["t9"].to_numpy()[order]
         loss = net.score(frame, y) - net.score(shuffled, y)
         assert found.importances[9, repeat] == pytest.approx(loss)
-    with pytest.raises(ValueError, match="dim 3"):  # scikit-learn's limit
+    with pytest.raises(ValueError, match="dim 3"):  # a limit of scikit-learn
         permutation_importance(net, frame.to_numpy()[:, None], y)
 
 

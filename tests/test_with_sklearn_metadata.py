@@ -1,4 +1,4 @@
-"""At home in scikit-learn: other classifiers around ours, metadata, what one sees and reads."""
+"""Other classifiers of scikit-learn around ours, metadata, displays and errors."""
 
 import re
 
@@ -71,7 +71,7 @@ def routing():
 
 
 class AsGiven(ClassifierMixin, BaseEstimator):
-    """A fitted classifier whose input are probabilities."""
+    """A fitted classifier that returns its input as probabilities."""
 
     def __init__(self, classes):
         self.classes = classes
@@ -122,16 +122,16 @@ def test_one_against_the_rest_and_what_takes_no_three_dimensions(data):
         each = [make().fit(X, y == label).predict_proba(X)[:, 1] for label in np.unique(y)]
         expected = np.column_stack(each)
         np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True), rtol=1e-6)
-        for around in (OneVsOneClassifier, BaggingClassifier):  # scikit-learn's limit
+        for around in (OneVsOneClassifier, BaggingClassifier):  # a limit of scikit-learn
             with pytest.raises(ValueError, match=f"dim 3.*{around.__name__}"):
                 around(make()).fit(X, y)
         pairs = OneVsOneClassifier(make()).fit(table, y)
         assert pairs.score(table, y) > 0.5
         assert len(pairs.estimators_) == 3
         bag = BaggingClassifier(make(), 3, bootstrap=False, random_state=0).fit(table, y)
-        alone = [net.predict_proba(table) for net in bag.estimators_]
-        np.testing.assert_allclose(bag.predict_proba(table), np.mean(alone, axis=0), rtol=1e-6)
-        assert not np.array_equal(alone[0], alone[1])  # each has its own seed
+        single = [net.predict_proba(table) for net in bag.estimators_]
+        np.testing.assert_allclose(bag.predict_proba(table), np.mean(single, axis=0), rtol=1e-6)
+        assert not np.array_equal(single[0], single[1])  # each has its own seed
 
 
 def test_thresholds(data):
@@ -149,8 +149,8 @@ def test_thresholds(data):
 # ---------------------------------------------------------------- metadata
 
 
-class Weighed(RecurrentNetwork):
-    """Notes in `seen` what else its `forward` was called with."""
+class RecordingNetwork(RecurrentNetwork):
+    """A network that records in `seen` the further arguments of `forward`."""
 
     seen = []
 
@@ -159,10 +159,10 @@ class Weighed(RecurrentNetwork):
         return super().forward(X)
 
 
-def weighed_net(**options):
+def recording_net(**options):
     options = {"module__cell": "gru", "module__hidden_size": 6, "max_epochs": 2} | options
     return RecurrentClassifier(
-        Weighed, criterion=nn.CrossEntropyLoss, verbose=0, random_state=0, **options
+        RecordingNetwork, criterion=nn.CrossEntropyLoss, verbose=0, random_state=0, **options
     )
 
 
@@ -171,10 +171,10 @@ def test_tools_hand_fit_parameters_to_the_net(data):
     groups = np.arange(90) % 5
     split = ValidSplit(GroupKFold(5))
     for make in (RelayAnalyzer, KnockoutTransformer):
-        Weighed.seen.clear()
-        tool = make(weighed_net(train_split=split)).fit(X, y, groups=groups)
-        assert set(Weighed.seen) == {"groups"}
-        expected = weighed_net(train_split=split).fit(X, y, groups=groups)
+        RecordingNetwork.seen.clear()
+        tool = make(recording_net(train_split=split)).fit(X, y, groups=groups)
+        assert set(RecordingNetwork.seen) == {"groups"}
+        expected = recording_net(train_split=split).fit(X, y, groups=groups)
         np.testing.assert_array_equal(
             tool.estimator_.history[:, "valid_loss"], expected.history[:, "valid_loss"]
         )
@@ -183,25 +183,25 @@ def test_tools_hand_fit_parameters_to_the_net(data):
 def test_routed_metadata_reach_the_net_in_pipelines_and_searches(data, routing):
     X, y = data
     groups = np.arange(90) % 5
-    net = weighed_net(train_split=ValidSplit(GroupKFold(5))).set_fit_request(groups=True)
+    net = recording_net(train_split=ValidSplit(GroupKFold(5))).set_fit_request(groups=True)
     for tool in (RelayAnalyzer(net, random_state=0), KnockoutTransformer(net, nodes=[0])):
-        Weighed.seen.clear()
+        RecordingNetwork.seen.clear()
         expected = clone(tool).fit(X, y, groups=groups)
-        assert set(Weighed.seen) == {"groups"}
+        assert set(RecordingNetwork.seen) == {"groups"}
         for pipeline in (make_pipeline(tool), make_pipeline(tool, LogisticRegression())):
-            Weighed.seen.clear()
+            RecordingNetwork.seen.clear()
             fitted = clone(pipeline).fit(X, y, groups=groups)[0]
-            assert set(Weighed.seen) == {"groups"}
+            assert set(RecordingNetwork.seen) == {"groups"}
             np.testing.assert_array_equal(fitted.transform(X), expected.transform(X))
         with pytest.raises(TypeError, match=r"unexpected argument\(s\) {'weights'}.*not routed"):
             tool.fit(X, y, weights=groups)
     search = GridSearchCV(make_pipeline(tool), {"knockouttransformer__nodes": [[0], [1]]}, cv=3)
-    Weighed.seen.clear()
+    RecordingNetwork.seen.clear()
     search.fit(X, y, groups=groups)
-    assert set(Weighed.seen) == {"groups"}
+    assert set(RecordingNetwork.seen) == {"groups"}
 
 
-def test_weights_are_routed_to_who_asked_for_them(data, routing):
+def test_weights_are_routed_to_estimators_that_request_them(data, routing):
     X, y = data
     weights = np.random.default_rng(0).uniform(0.2, 3, 90)
     last = LogisticRegression().set_fit_request(sample_weight=True)
@@ -227,7 +227,7 @@ def test_weights_in_scores(data, routing):
             cross_validate(estimator, X, y, cv=FOLDS, params={"sample_weight": weights})
     scoring = {
         "weighed": make_scorer(accuracy_score).set_score_request(sample_weight=True),
-        "relays": relay_strength_scorer,  # takes none, and is given none
+        "relays": relay_strength_scorer,  # does not take weights
     }
     both = cross_validate(
         small_net(), X, y, cv=FOLDS, scoring=scoring, params={"sample_weight": weights}
@@ -237,7 +237,7 @@ def test_weights_in_scores(data, routing):
     )
 
 
-def test_everything_else_is_the_same_with_routing(data):
+def test_routing_changes_nothing_else(data):
     X, y = data
 
     def results():
@@ -270,11 +270,11 @@ def test_weights_are_refused_by_name(data):
             AdaBoostClassifier(estimator).fit(X, y)
 
 
-# ---------------------------------------------------------------- what one sees
+# ---------------------------------------------------------------- displays and errors
 
 
-def shown(html):
-    """The text of a page, without styles and scripts."""
+def text_of(html):
+    """Return the text of a page, without styles and scripts."""
     html = re.sub(r"<(style|script).*?</\1>", " ", html, flags=re.DOTALL)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
 
@@ -285,13 +285,13 @@ def test_html_shows_the_net_inside_and_whether_it_is_fitted(data, net):
         PanelToTensor(), KnockoutTransformer(FrozenEstimator(net), [0]), StandardScaler()
     )
     for fitted, state in ((False, "Not fitted"), (True, "Fitted")):
-        text = shown((pipeline.fit(X, y) if fitted else pipeline)._repr_html_())
+        text = text_of((pipeline.fit(X, y) if fitted else pipeline)._repr_html_())
         assert state in text
         for part in ("PanelToTensor", "KnockoutTransformer", "FrozenEstimator", "GRUClassifier"):
             assert part in text
         assert "module__hidden_size 6" in text
         assert ("nodes_" in text) == fitted
-    text = shown(analyzer().fit(X, y)._repr_html_())
+    text = text_of(analyzer().fit(X, y)._repr_html_())
     assert "estimator: GRUClassifier" in text
     assert "# analyzed on the data that the network was trained on" in text
     for attribute in ("relay_map_", "coverage_", "n_features_in_", "support_"):
@@ -310,7 +310,7 @@ def test_deep_parameters_reach_the_net():
         tool.set_params(**{f"{name}neurons": 3})
 
 
-def test_deep_parameters_of_a_fitted_tool_wait_for_the_next_fit(data):
+def test_deep_parameters_of_a_fitted_tool_take_effect_in_the_next_fit(data):
     X, y = data
     tool = knockout().fit(X, y)
     before = tool.predict_proba(X)
@@ -343,7 +343,7 @@ def test_what_is_around_a_net_is_refused_with_the_way_in(tool, name, data):
         tool(estimator).fit(*data)
 
 
-def test_other_errors_read_aloud(data, net):
+def test_other_errors(data, net):
     X, y = data
     frozen = FrozenEstimator(net)
     with pytest.raises(TypeError, match="an instance of scikit-learn estimator instead of a class"):

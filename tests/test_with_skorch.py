@@ -1,7 +1,7 @@
-"""What skorch's user guide shows works here, and gives what a plain NeuralNetClassifier gives.
+"""The features in skorch's user guide work as in a plain NeuralNetClassifier.
 
-`ours` and `theirs` are the same net, one as this package makes it, for labels, one as a user of
-skorch writes it, for codes. From one seed they must agree bit for bit.
+`ours` and `theirs` make the same network: one with a classifier of this package and labels, one
+with skorch alone and codes. With the same seed they must agree bit for bit.
 """
 
 import copy
@@ -41,7 +41,7 @@ X, Y = make_panel()
 LABELS, CODES = np.unique(Y, return_inverse=True)
 RAGGED = cut_short(X, 4 + np.arange(60) % 7)
 SIZES = {"module__input_size": 2, "module__n_classes": 3}
-SEED = np.random.RandomState(0).randint(2**31 - 1)  # torch's, of random_state=0
+SEED = np.random.RandomState(0).randint(2**31 - 1)  # seed of torch for random_state=0
 
 
 def ours(cell="gru", **options):
@@ -50,7 +50,7 @@ def ours(cell="gru", **options):
 
 
 def theirs(cell="gru", callbacks=(), **options):
-    """Return the net that `ours` is, in skorch's own words."""
+    """Return the same network as `ours`, written with skorch alone."""
     if callbacks != "disable":
         callbacks = [GradientNormClipping(gradient_clip_value=1.0), *callbacks]
     defaults = {
@@ -83,19 +83,19 @@ def same_weights(one, two):
     return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
 
 
-def told(net):
-    """The history, but for what clocks say."""
+def history_without_times(net):
+    """Return the history without durations."""
     return [{k: v for k, v in row.items() if k != "dur"} for row in net.history]
 
 
 def assert_same(one, two, X=X):
-    assert told(one) == told(two)
+    assert history_without_times(one) == history_without_times(two)
     assert same_weights(one, two)
     np.testing.assert_array_equal(one.predict_proba(X), two.predict_proba(X))
     np.testing.assert_array_equal(one.predict(X), LABELS[two.predict(X)])
 
 
-# ---------------------------------------------------------------- one fit, in many ways
+# ---------------------------------------------------------------- one fit, with many options
 
 
 def recall_of_the_second(net, X, y):
@@ -117,7 +117,7 @@ def rates(policy, **options):
 
 HALVED = ValidSplit(2, stratified=True)
 USES = {
-    "as it comes": lambda: {},
+    "defaults": lambda: {},
     "lstm of two layers": lambda: {
         "cell": "lstm",
         "module__num_layers": 2,
@@ -126,7 +126,7 @@ USES = {
     },
     "rnn": lambda: {"cell": "rnn", "module__nonlinearity": "relu"},
     "validation": lambda: {"train_split": ValidSplit(5, stratified=True)},
-    "validation on a share": lambda: {"train_split": ValidSplit(0.3, random_state=0)},
+    "validation on a fraction": lambda: {"train_split": ValidSplit(0.3, random_state=0)},
     "momentum": lambda: {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9, "lr": 0.1},
     "decay": lambda: {"optimizer": torch.optim.AdamW, "optimizer__weight_decay": 0.1},
     "lr of the optimizer": lambda: {"optimizer__lr": 0.003},
@@ -155,7 +155,7 @@ USES = {
     },
     "warm restarts": lambda: {"callbacks": rates(WarmRestartLR, min_lr=0.001, base_period=2)},
     "frozen": lambda: {"callbacks": [Freezer("recurrent.weight_hh*")]},
-    "thawed": lambda: {"callbacks": [Freezer("recurrent.*"), Unfreezer("recurrent.*", at=2)]},
+    "unfrozen": lambda: {"callbacks": [Freezer("recurrent.*"), Unfreezer("recurrent.*", at=2)]},
     "mapped": lambda: {
         "callbacks": [ParamMapper("readout.*", fn=lambda w: w.data.mul_(0.5), at=2)]
     },
@@ -164,8 +164,11 @@ USES = {
     },
     "scores": lambda: {"callbacks": scores(), "train_split": HALVED},
     "scores on train": lambda: {"callbacks": scores(on_train=True)},
-    "scores anew": lambda: {"callbacks": scores(use_caching=False), "train_split": HALVED},
-    "nothing kept": lambda: {"callbacks": scores(on_train=True), "use_caching": False},
+    "scores without caching": lambda: {
+        "callbacks": scores(use_caching=False),
+        "train_split": HALVED,
+    },
+    "no caching at all": lambda: {"callbacks": scores(on_train=True), "use_caching": False},
     "scores of batches": lambda: {
         "callbacks": [BatchScoring("accuracy", name="batch", on_train=True, lower_is_better=False)]
     },
@@ -181,7 +184,7 @@ USES = {
         "lr": 0.1,
     },
     "no callbacks": lambda: {"callbacks": "disable"},
-    "nothing to train for": lambda: {"max_epochs": 0},
+    "no epochs": lambda: {"max_epochs": 0},
 }
 
 
@@ -193,7 +196,7 @@ def test_the_same_net(use):
     assert_same(net, plain)
 
 
-@pytest.mark.parametrize("use", ["as it comes", "scores anew", "batch sizes"])
+@pytest.mark.parametrize("use", ["defaults", "scores without caching", "batch sizes"])
 def test_the_same_net_of_ragged_panels(use, cell):
     options = USES[use]()
     net, plain = ours(cell, **USES[use]()).fit(RAGGED, Y), theirs(cell, **options)
@@ -201,16 +204,16 @@ def test_the_same_net_of_ragged_panels(use, cell):
     assert_same(net, plain, RAGGED)
 
 
-@pytest.mark.filterwarnings("ignore")  # of torch, while it traces
+@pytest.mark.filterwarnings("ignore")  # warnings of torch while it traces
 def test_compiled():
-    """The graph is traced; "eager" runs it without a compiler."""
+    """The graph is traced, and the backend "eager" runs it without a compiler."""
     net = ours(compile=True, compile__backend="eager", max_epochs=1).fit(X, Y)
     plain = ours(max_epochs=1).fit(X, Y)
     np.testing.assert_allclose(net.predict_proba(X), plain.predict_proba(X), atol=1e-6)
     np.testing.assert_allclose(net.hidden_states(X), plain.hidden_states(X), atol=1e-6)
 
 
-# ---------------------------------------------------------------- going on
+# ---------------------------------------------------------------- continued training
 
 
 def test_partial_fit_is_skorchs():
@@ -224,7 +227,7 @@ def test_partial_fit_is_skorchs():
     assert_same(net, plain)
 
 
-def test_the_global_generator_does_not_get_between():
+def test_the_global_generator_does_not_matter():
     net = ours(module__num_layers=2, module__dropout=0.3)
     net.partial_fit(X, Y)
     torch.rand(3)
@@ -265,14 +268,14 @@ def test_initialize_is_the_beginning_of_fit():
     np.testing.assert_array_equal(begun.predict(X), begun.predict_proba(X).argmax(axis=1))
 
 
-def test_announced_classes_do_not_change_the_order_asked_for():
+def test_announced_classes_do_not_change_the_order_of_classes():
     net = ours(classes=["mid", "low", "high"], max_epochs=20)
     net.partial_fit(X, Y, classes=["high", "low", "mid"])
     assert net.classes_.tolist() == ["mid", "low", "high"]
     assert net.score(X, Y) > 0.9
 
 
-# ---------------------------------------------------------------- parameters of a live net
+# ---------------------------------------------------------------- parameters of a fitted network
 
 
 def test_what_is_made_anew_is_said_and_seeded(capsys):
@@ -293,7 +296,7 @@ def test_what_is_made_anew_is_said_and_seeded(capsys):
 
 
 def test_what_is_made_when_used_is_set_at_once():
-    """skorch refuses the first three, and calls a callback that is None."""
+    """skorch alone does not allow the first three, and calls a callback that is None."""
     live = ours(random_state=1).fit(X, Y)
     live.set_params(iterator_train__shuffle=False, iterator_valid__batch_size=9, dataset=Dataset)
     live.set_params(callbacks__gradient_clipping=None, random_state=1).partial_fit(X, Y)
@@ -308,7 +311,7 @@ def test_what_is_made_when_used_is_set_at_once():
     assert ours(callbacks=[shape]).fit(X, Y).fit(X[:, :1], Y).module_.recurrent.input_size == 1
 
 
-def test_a_new_seed_holds_from_here_on():
+def test_a_new_seed_takes_effect_at_once():
     nets = [ours().fit(X, Y).set_params(random_state=seed) for seed in (0, 1, 1)]
     for net in nets:
         net.partial_fit(X, Y)
@@ -355,7 +358,7 @@ class Averager(nn.Module):
 
 
 class Renamed(RecurrentNetwork):
-    """A subclass that hands on what it gets."""
+    """A subclass that passes on its arguments."""
 
     def __init__(self, input_size, n_classes, **options):
         super().__init__(input_size, n_classes, **options)
@@ -371,7 +374,7 @@ def test_modules_of_your_own_in_the_three_classifiers(cell):
     net = CELLS[cell](made, max_epochs=1, random_state=0).fit(X, Y)
     assert net.module_ is made
     before = copy.deepcopy(weights(net))
-    assert not same_weights(net.fit(X, Y), before)  # goes on, as in skorch
+    assert not same_weights(net.fit(X, Y), before)  # continues, as in skorch
 
 
 def test_probabilities_are_those_of_the_criterion():
@@ -391,7 +394,7 @@ def test_probabilities_are_those_of_the_criterion():
     assert torch.equal(torch.cat(list(logits.forward_iter(X.astype(float)))), raw)
     assert torch.equal(logits.infer(torch.from_numpy(X)), raw)
     margin = train(Averager, nn.MultiMarginLoss)
-    assert (margin.predict_proba(X) < 0).any()  # skorch cannot know; it is told how
+    assert (margin.predict_proba(X) < 0).any()  # skorch needs to be told the nonlinearity
     margin.set_params(predict_nonlinearity=lambda output: output.softmax(dim=-1))
     np.testing.assert_allclose(margin.predict_proba(X).sum(axis=1), 1, atol=1e-6)
 
@@ -424,12 +427,12 @@ def test_trimmed_for_prediction():
         np.testing.assert_array_equal(trimmed.predict_proba(X), proba)
         np.testing.assert_array_equal(trimmed.hidden_states(X), hidden)
         np.testing.assert_allclose(trimmed.unroll(X).proba, proba, atol=1e-6)
-    net.trim_for_prediction()  # nothing more to do
+    net.trim_for_prediction()  # the second time changes nothing
     with pytest.raises(SkorchTrainingImpossibleError, match="trimmed for prediction"):
         net.partial_fit(X, Y)
 
 
-def test_not_fitted_as_skorch_says_it():
+def test_errors_before_fit_are_those_of_skorch():
     net, plain = ours(), theirs()
     assert str(net).replace("GRU", "NeuralNet").split("[")[1].startswith("uninitialized")
     for method in ("check_is_fitted", "predict", "predict_proba", "hidden_states"):

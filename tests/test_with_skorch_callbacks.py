@@ -1,4 +1,4 @@
-"""skorch's callbacks, interruptions and files, beside those of a plain NeuralNetClassifier."""
+"""Callbacks, interruptions and files of skorch work as in a plain NeuralNetClassifier."""
 
 import copy
 import pickle
@@ -29,12 +29,12 @@ from test_with_skorch import (
     X,
     Y,
     assert_same,
+    history_without_times,
     ours,
     same_weights,
     scores,
     seeded,
     theirs,
-    told,
 )
 from torch import nn
 
@@ -44,7 +44,7 @@ from relayestimators.inspection import relay_strength_scorer
 
 
 class Witness(Callback):
-    """Notes what callbacks are told."""
+    """Record the arguments of callbacks."""
 
     def initialize(self):
         self.seen = []
@@ -71,10 +71,10 @@ def test_callbacks_are_told_what_they_are_told_in_skorch():
     seen, expected = (dict(net.callbacks_)["own"].seen for net in (net, plain))
     assert seen == expected
     assert seen[0] == ("begin", (60, 2, 10), "float32", {0, 1, 2})
-    assert net.classes_.tolist() == LABELS.tolist()  # outside they are what they were
+    assert net.classes_.tolist() == LABELS.tolist()  # labels again after training
 
 
-def test_hidden_states_epoch_by_epoch():
+def test_hidden_states_after_every_epoch():
     paths = []
 
     class Watch(Callback):
@@ -99,7 +99,7 @@ def test_relays_as_a_score(flat):
         kept.fit(data, Y)
 
 
-def test_clipping_can_be_had_otherwise():
+def test_gradient_clipping_can_be_changed():
     def names(net):
         return [name for name, _ in net.callbacks_]
 
@@ -133,7 +133,7 @@ def test_the_same_table_is_printed(capsys):
     net, plain = (make(**options, callbacks=scores()) for make in (ours, theirs))
     tables = []
     for call in (lambda: net.fit(X, Y), lambda: seeded(lambda: plain.fit(X, CODES))):
-        call(), call()  # the second time with the message of skorch
+        call(), call()  # the second time, skorch prints a message
         tables.append(without_seconds(capsys.readouterr().out))
     assert tables[0][0].split()[:2] == ["epoch", "acc"]
     assert [line.replace("cell, ", "") for line in tables[0]] == [
@@ -151,7 +151,7 @@ def test_progress_bar(capsys):
     assert "0/4" in capsys.readouterr().err
 
 
-def test_no_validation_says_skorch_when_it_is_needed(tmp_path):
+def test_missing_validation_data_is_an_error_of_skorch(tmp_path):
     with pytest.raises(
         SkorchException, match="valid_loss_best.*Make sure you have validation data"
     ):
@@ -177,7 +177,7 @@ def test_ctrl_c_keeps_the_net():
     assert len(net.set_params(callbacks__stop=None).partial_fit(X, Y).history) == 5
 
 
-def test_an_error_in_a_callback_leaves_labels_and_seeds_in_order():
+def test_an_error_in_a_callback_restores_labels_and_seeds():
     net = ours(callbacks=[("stop", StopAt(RuntimeError("stop it")))])
     before = torch.get_rng_state()
     with pytest.raises(RuntimeError, match="stop it"):
@@ -195,7 +195,7 @@ def _plain_fit():
 
 
 class Keep(Callback):
-    """Keeps the net of the second epoch."""
+    """Keep copies of the network of the second epoch."""
 
     def on_epoch_end(self, net, **kwargs):
         if len(net.history) == 2:
@@ -205,8 +205,8 @@ class Keep(Callback):
 kept = []
 
 
-def test_copies_made_in_training_go_on_as_the_net_did():
-    """Also the shuffling and dropout to come are those of the net."""
+def test_copies_made_in_training_continue_like_the_network():
+    """Their shuffling and dropout are also those of the network."""
     options = {"module__num_layers": 2, "module__dropout": 0.4, "callbacks": [Keep]}
     net = ours(**options, max_epochs=5).fit(X, Y)
     for copied in kept.pop():
@@ -214,7 +214,7 @@ def test_copies_made_in_training_go_on_as_the_net_did():
         assert set(copied.predict(X)) <= set(LABELS)
         copied.set_params(max_epochs=3).partial_fit(X, Y)
         assert same_weights(copied, net)
-        assert told(copied) == told(net)
+        assert history_without_times(copied) == history_without_times(net)
 
 
 def test_pickled_by_a_checkpoint(tmp_path):
@@ -227,7 +227,7 @@ def test_pickled_by_a_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("make", [ours, theirs])
 def test_resuming_is_as_if_nothing_had_happened(make, tmp_path):
-    """From files only; without shuffling, since they hold no random generator."""
+    """From files only, and without shuffling, because files contain no random generator."""
     y = Y if make is ours else CODES
     known = {**SIZES, "iterator_train__shuffle": False}
     whole, checkpoint = make(**known, max_epochs=6), Checkpoint(monitor=None, dirname=tmp_path)
@@ -250,7 +250,7 @@ def test_checkpoints_at_the_end_and_the_best(safe, tmp_path):
     split = predefined_split(Dataset(X[40:], Y[40:]))
     net = ours(train_split=split, callbacks=[best], lr=0.1, max_epochs=12)
     net.fit(X[:40], np.random.default_rng(0).permutation(Y[:40]))
-    assert len(net.history) < 12  # also the history is that of the best epoch
+    assert len(net.history) < 12  # the history is also that of the best epoch
     output = torch.from_numpy(net.predict_proba(X[40:])).log()
     loss = nn.functional.nll_loss(output, torch.from_numpy(CODES[40:]))
     assert float(loss) == pytest.approx(net.history[-1, "valid_loss"], rel=1e-4)
@@ -269,7 +269,7 @@ def test_weights_in_files(safe, tmp_path):
     other = clone(net).set_params(**SIZES).initialize()
     other.load_params(f_params=file, f_history=tmp_path / "history", use_safetensors=safe)
     assert same_weights(net, other)
-    assert told(net) == told(other)
+    assert history_without_times(net) == history_without_times(other)
     np.testing.assert_array_equal(other.predict(X), np.searchsorted(LABELS, net.predict(X)))
     other.set_params(classes=LABELS)
     np.testing.assert_array_equal(other.predict(X), net.predict(X))

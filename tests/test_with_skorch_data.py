@@ -1,4 +1,4 @@
-"""Whatever skorch's user guide trains on: tensors, Datasets, dicts, slices, validation data."""
+"""Data formats of skorch's user guide: tensors, Datasets, dicts, slices and validation data."""
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,11 @@ from test_with_skorch import (
     X,
     Y,
     assert_same,
+    history_without_times,
     ours,
     same_weights,
     seeded,
     theirs,
-    told,
 )
 from torch.utils.data import TensorDataset
 
@@ -69,7 +69,7 @@ def test_kinds_of_y(kind):
     assert net.score(X, np.asarray(KINDS_OF_Y[kind])) == expected.score(X, Y)
 
 
-def test_truth_values_and_columns():
+def test_booleans_and_column_vectors():
     high = Y == "high"
     net = ours().fit(X, high)
     assert net.predict(X).dtype == bool
@@ -79,7 +79,7 @@ def test_truth_values_and_columns():
 
 
 class Rows(torch.utils.data.Dataset):
-    """A Dataset that keeps its X and y to itself."""
+    """A Dataset without attributes X and y."""
 
     def __init__(self, X=X, y=CODES):
         self.rows = list(zip(X, y))
@@ -114,23 +114,23 @@ def test_datasets_speak_in_codes_as_in_skorch(kind):
 def test_codes_of_a_dataset_may_have_gaps():
     some = CODES != 1
     net = ours(**SIZES, max_epochs=20).fit(Dataset(X[some], CODES[some]))
-    assert net.classes_.tolist() == [0, 2]  # what skorch finds
+    assert net.classes_.tolist() == [0, 2]  # the codes that skorch infers
     assert (net.predict(X[some]) == CODES[some]).mean() > 0.9
     named = ours(**SIZES, max_epochs=20, classes=LABELS).fit(Dataset(X[some], CODES[some]))
     assert (named.predict(X[some]) == Y[some]).mean() > 0.9
 
 
-def test_a_dataset_with_y_is_known_by_labels():
-    """The way to stratify, says skorch: the Dataset is trained on, y is for the split."""
+def test_a_dataset_and_y_give_labels():
+    """As skorch recommends for stratification: the Dataset is for training, y for the split."""
     net = ours(**SIZES, train_split=ValidSplit(5, stratified=True)).fit(Rows(), Y)
     assert same_weights(net, ours(train_split=ValidSplit(5, stratified=True)).fit(X, Y))
     assert net.classes_.tolist() == LABELS.tolist()
     assert set(net.predict(Rows())) <= set(LABELS)
-    net.set_params(train_split=None).partial_fit(Rows())  # codes do not unlearn labels
+    net.set_params(train_split=None).partial_fit(Rows())  # labels are still known
     assert net.classes_.tolist() == LABELS.tolist()
 
 
-def test_nothing_is_left_of_an_earlier_fit():
+def test_fit_removes_the_results_of_an_earlier_fit():
     net = ours().fit(X, Y)
     with pytest.raises(ValueError, match="infers input_size"):
         net.fit(Rows(X[:, :1]))
@@ -140,7 +140,7 @@ def test_nothing_is_left_of_an_earlier_fit():
 
 
 class TwoInputs(RecurrentNetwork):
-    """Takes a panel and, for the loss only, weights."""
+    """A module that takes a panel and, for the loss only, weights."""
 
     def forward(self, panel, weight=None):
         return super().forward(panel)
@@ -224,8 +224,8 @@ def test_validation_data_have_the_labels_of_the_user(form):
     assert net.history[-1, "valid_acc"] == net.score(RAGGED[40:], Y[40:])
 
 
-def test_numbers_are_labels_in_validation_data_too():
-    """Labels 1, 2, 3 could be taken for codes."""
+def test_numeric_labels_in_validation_data():
+    """Labels 1, 2 and 3 could be confused with codes."""
     valid = Dataset(X[40:], CODES[40:] + 1)
     net = ours(train_split=predefined_split(valid), max_epochs=20).fit(X[:40], CODES[:40] + 1)
     assert net.history[-1, "valid_acc"] == net.score(X[40:], CODES[40:] + 1) > 0.7
@@ -234,19 +234,19 @@ def test_numbers_are_labels_in_validation_data_too():
         ours(train_split=strange).fit(X, CODES + 1)
 
 
-def test_validation_data_that_skorch_does_not_see_into_stay_as_they_are():
+def test_opaque_validation_data_are_not_changed():
     net = ours(train_split=predefined_split(Rows(X[40:], CODES[40:]))).fit(X[:40], Y[:40])
     assert net.history[-1, "valid_acc"] == net.score(X[40:], Y[40:])
     split = {"train_split": predefined_split(Rows())}
     both = ours(**SIZES, **split, classes=LABELS).fit(Rows())
     assert both.history[-1, "valid_acc"] == both.score(X, Y)
     with pytest.raises(AttributeError, match="a possible solution is to provide the 'classes'"):
-        theirs(**SIZES, **split).fit(Rows(), None)  # scikit-learn's accuracy asks for labels
+        theirs(**SIZES, **split).fit(Rows(), None)  # scikit-learn's accuracy needs labels
     without = ours(**SIZES, **split).fit(Rows(), None)
     assert without.history[-1, "valid_acc"] == np.mean(without.predict(X) == CODES)
 
 
-def test_a_split_of_your_own_gets_the_panel_and_codes():
+def test_a_split_function_receives_the_panel_and_codes():
     def split(dataset, y=None):
         assert dataset.X.dtype == np.float32
         assert set(y) == {0, 1, 2}
@@ -267,5 +267,5 @@ def test_groups_reach_the_split():
             net.set_fit_request(groups=True)
             net.infer = lambda x, groups=None, net=net: type(net).infer(net, x)
             seeded(lambda net=net, y=y: net.fit(X, y, groups=groups))
-        assert told(nets[0]) == told(nets[1])
+        assert history_without_times(nets[0]) == history_without_times(nets[1])
         assert nets[0].history[-1, "batches", 0, "train_batch_size"] == 16

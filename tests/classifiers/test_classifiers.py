@@ -1,4 +1,4 @@
-"""The classifiers are skorch's, with any labels, any panel, and their hidden states."""
+"""The classifiers are those of skorch, with any labels and panels, and with hidden states."""
 
 import copy
 import pickle
@@ -7,7 +7,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from conftest import CELLS, as_frames, cut_short, make_panel
+from conftest import CELLS, as_frames, cut_short, make_panel, small_net
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -24,6 +24,12 @@ from relayestimators.networks import Clamp, RecurrentNetwork
 def small(cell="gru", **options):
     defaults = {"module__hidden_size": 6, "max_epochs": 5, "random_state": 0}
     return CELLS[cell](**(defaults | options))
+
+
+@pytest.fixture(scope="module")
+def gru():
+    """A trained network, for tests that do not depend on the cell."""
+    return small_net(lr=0.01, max_epochs=15, batch_size=16).fit(*make_panel())
 
 
 def weights(net):
@@ -54,18 +60,18 @@ def test_any_labels(labels):
 
 
 @pytest.mark.parametrize("mtype", ["numpy3D", "nested_univ", "df-list"])
-def test_panel_formats_give_one_answer(mtype, fitted):
+def test_panel_formats_give_one_answer(mtype, gru):
     X, y = make_panel()
     converted = convert(as_frames(X), "df-list", mtype, as_scitype="Panel")
-    np.testing.assert_array_equal(fitted.predict_proba(converted), fitted.predict_proba(X))
-    again = clone(fitted).fit(converted, y)
-    assert same_weights(weights(again), weights(fitted))
+    np.testing.assert_array_equal(gru.predict_proba(converted), gru.predict_proba(X))
+    again = clone(gru).fit(converted, y)
+    assert same_weights(weights(again), weights(gru))
 
 
-def test_multiindex_is_refused_with_the_reason(fitted):
+def test_error_for_multiindex_panels_gives_the_reason(gru):
     X, y = make_panel()
     rows = convert(as_frames(X), "df-list", "pd-multiindex", as_scitype="Panel")
-    for call in (lambda: small().fit(rows, y), lambda: fitted.predict(rows)):
+    for call in (lambda: small().fit(rows, y), lambda: gru.predict(rows)):
         with pytest.raises(ValueError, match="leak every series.*X = panel_to_tensor"):
             call()
 
@@ -93,7 +99,7 @@ def test_padding_does_not_reach_the_answer(fitted):
         np.testing.assert_allclose(fitted.predict_proba(mixed)[i], alone[0], atol=1e-6)
 
 
-def test_unequal_length_can_be_learnt(cell, ragged_panel):
+def test_series_of_unequal_length_can_be_learned(cell, ragged_panel):
     X, y = ragged_panel
     assert small(cell, max_epochs=30).fit(X, y).score(X, y) > 0.85
 
@@ -109,8 +115,8 @@ def test_unequal_length_can_be_learnt(cell, ragged_panel):
         (lambda X, y: (X[..., None], y), "expected three dimensions"),
     ],
 )
-def test_broken_input_leaves_a_fitted_net_as_it_was(broken, match, fitted):
-    net = copy.deepcopy(fitted)
+def test_broken_input_leaves_a_fitted_net_as_it_was(broken, match, gru):
+    net = copy.deepcopy(gru)
     X, y = make_panel()
     before, proba = weights(net), net.predict_proba(X)
     with pytest.raises(ValueError, match=match):
@@ -119,7 +125,7 @@ def test_broken_input_leaves_a_fitted_net_as_it_was(broken, match, fitted):
     np.testing.assert_array_equal(net.predict_proba(X), proba)
 
 
-def test_unfitted():
+def test_unfitted_networks_raise_an_error():
     X, _ = make_panel()
     for method in ("predict", "predict_proba", "hidden_states", "unroll"):
         with pytest.raises(NotFittedError):
@@ -129,7 +135,7 @@ def test_unfitted():
 # ---------------------------------------------------------------- seeds
 
 
-def test_seed_decides_and_global_state_is_left_alone(panel):
+def test_training_depends_on_the_seed_only_and_keeps_the_global_generator(panel):
     X, y = panel
     torch.manual_seed(7)
     generator = torch.get_rng_state()
@@ -139,10 +145,10 @@ def test_seed_decides_and_global_state_is_left_alone(panel):
     assert same_weights(weights(one), weights(two))
     assert not same_weights(weights(one), weights(other))
     assert same_weights(weights(clone(one).fit(X, y)), weights(one))
-    assert same_weights(weights(one.fit(X, y)), weights(two))  # refit starts anew
+    assert same_weights(weights(one.fit(X, y)), weights(two))  # fit starts from new weights
 
 
-def test_partial_fit_goes_on_where_it_was(panel):
+def test_partial_fit_continues_the_training(panel):
     X, y = panel
     at_once = small(max_epochs=4).fit(X, y)
     in_steps = small(max_epochs=2).partial_fit(X, y).partial_fit(X, y)
@@ -150,16 +156,16 @@ def test_partial_fit_goes_on_where_it_was(panel):
     assert same_weights(weights(at_once), weights(in_steps))
 
 
-# ---------------------------------------------------------------- all of skorch
+# ---------------------------------------------------------------- features of skorch
 
 
-def test_is_a_skorch_classifier(fitted):
-    assert isinstance(fitted, NeuralNetClassifier)
-    assert len(fitted.history) == 15
-    assert fitted.history[-1, "train_loss"] < fitted.history[0, "train_loss"]
+def test_is_a_skorch_classifier(gru):
+    assert isinstance(gru, NeuralNetClassifier)
+    assert len(gru.history) == 15
+    assert gru.history[-1, "train_loss"] < gru.history[0, "train_loss"]
 
 
-def test_partial_fit_with_classes_to_come(panel):
+def test_partial_fit_with_classes_announced(panel):
     X, y = panel
     some = y != "mid"
     net = small().partial_fit(X[some], y[some], classes=["low", "mid", "high"])
@@ -178,7 +184,7 @@ def test_classes_parameter_keeps_its_order(panel):
     assert net.score(X, y) > 0.9
 
 
-def test_set_params_reaches_the_live_net(panel):
+def test_set_params_takes_effect_on_a_fitted_network(panel):
     X, y = panel
     net = small().fit(X, y)
     net.set_params(lr=1e-4)
@@ -238,16 +244,16 @@ def test_save_and_load_params(panel, tmp_path):
     assert same_weights(weights(other), weights(net))
 
 
-def test_uninitialized_net_says_what_it_needs():
+def test_initialize_without_sizes_names_what_is_missing():
     with pytest.raises(ValueError, match="input_size.*module__input_size"):
         small().initialize()
 
 
-def test_pickle_and_deepcopy(fitted):
+def test_pickle_and_deepcopy(gru):
     X, _ = make_panel()
-    for other in (pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):
-        np.testing.assert_array_equal(other.predict_proba(X), fitted.predict_proba(X))
-        assert len(other.history) == len(fitted.history)
+    for other in (pickle.loads(pickle.dumps(gru)), copy.deepcopy(gru)):
+        np.testing.assert_array_equal(other.predict_proba(X), gru.predict_proba(X))
+        assert len(other.history) == len(gru.history)
 
 
 def test_schedulers_and_clipping(panel):
@@ -261,7 +267,7 @@ def test_schedulers_and_clipping(panel):
     assert "gradient_clipping" not in dict(off.callbacks_)
 
 
-def test_datasets_pass_through(panel):
+def test_datasets_are_accepted(panel):
     X, y = panel
     codes = np.unique(y, return_inverse=True)[1]
     sizes = {"module__input_size": 2, "module__n_classes": 3}
@@ -275,7 +281,7 @@ def test_tensors_and_lists(panel):
     np.testing.assert_array_equal(net.predict(torch.as_tensor(X)), net.predict(X.tolist()))
 
 
-def test_warm_start_goes_on(panel):
+def test_warm_start_continues(panel):
     X, y = panel
     net = small(warm_start=True).fit(X, y).fit(X, y)
     assert len(net.history) == 10
@@ -302,20 +308,31 @@ def test_on_gpu(panel):
     np.testing.assert_allclose(here.knock_out(X, clamps).proba, there.proba, atol=1e-4)
 
 
-def test_params_are_clean_and_complete():
+def test_parameters_are_complete_and_public():
     net = small(optimizer__weight_decay=0.1)
     params = net.get_params()
     assert not [name for name in params if name.startswith("_")]
     assert {"lr", "module__hidden_size", "optimizer__weight_decay", "random_state"} <= set(params)
     assert "module__cell" not in params  # the cell is the class
     assert clone(net).get_params(deep=False).keys() == net.get_params(deep=False).keys()
-    with pytest.raises(ValueError, match="hiden_size"):
-        make_X, make_y = make_panel()
-        small(hiden_size=3).fit(make_X, make_y)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"hiden_size": 3}, r"unexpected argument\(s\) hiden_size"),
+        ({"hidden_size": 3}, "hidden_size=.*expected module__hidden_size"),
+        ({"num_layers": 2, "lr": 0.1}, "num_layers=.*expected module__num_layers"),
+        ({"criterion_weight": None}, "did you mean criterion__weight"),
+    ],
+)
+def test_errors_for_unknown_parameters_name_the_prefix(options, match, panel):
+    with pytest.raises(ValueError, match=match):
+        small(**options).fit(*panel)
 
 
 class Averager(nn.Module):
-    """A module of a user's own, without hidden states, returning probabilities."""
+    """A module of a user, without hidden states, that returns probabilities."""
 
     def __init__(self, input_size, n_classes):
         super().__init__()
@@ -325,7 +342,7 @@ class Averager(nn.Module):
         return self.linear(X.mean(dim=2)).softmax(dim=1)
 
 
-def test_any_module_with_the_neutral_signature(panel):
+def test_a_module_without_hidden_states(panel):
     X, y = panel
     net = RecurrentClassifier(Averager, max_epochs=30, lr=0.5, verbose=0, random_state=0).fit(X, y)
     assert net.criterion is nn.NLLLoss
@@ -335,7 +352,7 @@ def test_any_module_with_the_neutral_signature(panel):
         net.hidden_states(X)
 
 
-def test_neutral_class_with_the_network(panel):
+def test_recurrent_classifier_with_the_network(panel):
     X, y = panel
     net = RecurrentClassifier(
         RecurrentNetwork,
@@ -348,7 +365,7 @@ def test_neutral_class_with_the_network(panel):
     assert net.hidden_states(X).shape == (60, 10, 5)
 
 
-# ---------------------------------------------------------------- inside
+# ---------------------------------------------------------------- hidden states and knockouts
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -379,7 +396,7 @@ def test_memory_cells(ragged_panel):
         small("gru", max_epochs=1).fit(X, y).hidden_states(X, state="c")
 
 
-def test_diverged_nets_are_refused(panel):
+def test_diverged_networks_raise_an_error(panel):
     X, y = panel
     net = small("rnn", module__nonlinearity="relu", lr=1e20, callbacks__gradient_clipping=None)
     net.fit(X * 1e3, y)
@@ -398,13 +415,13 @@ def test_seeds_hold_in_threads_too(panel):
     np.testing.assert_array_equal(*scores)
 
 
-def test_read_only_panels(fitted):
+def test_read_only_panels(gru):
     X, _ = make_panel()
     X.setflags(write=False)
-    assert fitted.hidden_states(X).shape == (60, 10, 6)
+    assert gru.hidden_states(X).shape == (60, 10, 6)
 
 
-def test_batches_do_not_show(fitted, monkeypatch):
+def test_size_of_batches_does_not_matter(fitted, monkeypatch):
     X, _ = make_panel()
     whole = fitted.hidden_states(X)
     monkeypatch.setattr("relayestimators.classifiers._recurrent._BATCH", 7)
@@ -440,7 +457,7 @@ def test_many_knockouts(fitted):
         fitted.knock_out(X, Clamp([0], [0.3]))
 
 
-def test_values_of_every_instance_go_with_it_through_batches(fitted):
+def test_clamp_values_per_instance_follow_the_batches(fitted):
     X, _ = make_panel(n_instances=1100)
     values = np.random.default_rng(0).normal(size=(1100, 10, 1)).astype(np.float32)
     run = fitted.unroll(X, clamp=Clamp([2], values))
@@ -450,7 +467,7 @@ def test_values_of_every_instance_go_with_it_through_batches(fitted):
 
 
 def test_modules_without_knock_out_are_unrolled():
-    class Own(nn.Module):
+    class UserModule(nn.Module):
         def __init__(self, input_size, n_classes):
             super().__init__()
             self.network = RecurrentNetwork(input_size, n_classes, hidden_size=4)
@@ -463,7 +480,7 @@ def test_modules_without_knock_out_are_unrolled():
 
     X, y = make_panel(n_channels=1)
     options = {"criterion": nn.CrossEntropyLoss, "max_epochs": 1, "random_state": 0, "verbose": 0}
-    net = RecurrentClassifier(Own, **options).fit(X[:, 0], y)
+    net = RecurrentClassifier(UserModule, **options).fit(X[:, 0], y)
     clamps = [Clamp([0], [0.3]), Clamp([1], [0.1], start=3)]
     many = net.knock_out(X[:, 0], clamps)
     expected = net.module_.network.knock_out(torch.from_numpy(X.astype(np.float32)), clamps)

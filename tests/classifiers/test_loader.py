@@ -1,4 +1,4 @@
-"""BatchLoader makes the batches of torch's DataLoader, bit for bit, only faster."""
+"""BatchLoader makes the same batches as torch's DataLoader, bit for bit."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_same_batches(dataset, options):
         made.append(batches(loader, dataset, **chosen))
     (ours, after), (theirs, expected) = made
     assert len(ours) == len(theirs)
-    assert torch.equal(after, expected)  # as many random numbers drawn
+    assert torch.equal(after, expected)  # the same number of random draws
     for a, b in zip(ours, theirs):
         if isinstance(a, dict):
             a, b = a["X"], b["X"]
@@ -64,7 +64,7 @@ def test_same_batches(dataset, options):
         assert a.dtype == b.dtype
 
 
-def test_rows_are_not_asked_for_one_by_one(monkeypatch):
+def test_rows_are_not_indexed_one_by_one(monkeypatch):
     monkeypatch.setattr(Dataset, "__getitem__", lambda self, i: pytest.fail("one row"))
     assert len(list(BatchLoader(Dataset(X, CODES), batch_size=16))) == 4
 
@@ -86,7 +86,7 @@ def test_same_training(split):
     np.testing.assert_array_equal(*(net.predict_proba(X) for net in nets))
 
 
-def test_light_callbacks_record_and_print_the_same(capsys):
+def test_faster_callbacks_record_and_print_the_same(capsys):
     skorchs = {
         "callbacks__valid_acc": EpochScoring("accuracy", name="valid_acc", lower_is_better=False),
         "callbacks__print_log": PrintLog(),
@@ -98,13 +98,15 @@ def test_light_callbacks_record_and_print_the_same(capsys):
         for row in net.history:
             row["dur"] = 0.0
         recorded.append(net.history.to_list())
-        printed.append([line[:-8] for line in capsys.readouterr().out.splitlines()])  # no times
+        printed.append(
+            [line[:-8] for line in capsys.readouterr().out.splitlines()]
+        )  # without durations
     assert recorded[0] == recorded[1]
     assert printed[0] == printed[1]
     assert len(printed[0]) == 6
 
 
-def test_log_goes_to_a_sink_and_to_nobody_else(capsys):
+def test_log_is_written_to_the_sink_or_if_verbose(capsys):
     lines = []
     options = {"max_epochs": 2, "random_state": 0}
     CELLS["rnn"](**options, callbacks__print_log__sink=lines.append).fit(X, Y)

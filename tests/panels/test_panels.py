@@ -1,4 +1,4 @@
-"""Every sktime panel format to one array; broken ones are refused with the place."""
+"""Every sktime panel format becomes the same array; errors name the invalid place."""
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ def test_one_channel_as_table():
         np.testing.assert_array_equal(panel_to_tensor(X), table[:, None])
 
 
-def test_instances_keep_their_order_whatever_their_names():
+def test_names_of_instances_do_not_change_their_order():
     X, _ = make_panel(n_instances=3, n_channels=1)
     frames = as_frames(X)
     multiindex = pd.concat(frames, keys=["a", "b", "c"])
@@ -48,7 +48,7 @@ def test_time_index_is_not_a_channel():
     ("loader", "shape"),
     [(load_basic_motions, (40, 6, 100)), (load_japanese_vowels, (270, 12, 26))],
 )
-def test_sets_of_sktime(loader, shape):
+def test_data_sets_of_sktime(loader, shape):
     tensors = [panel_to_tensor(loader(split="train", return_type=mtype)[0]) for mtype in UNEQUAL]
     assert tensors[0].shape == shape
     for tensor in tensors[1:]:
@@ -80,7 +80,7 @@ def nested(*columns):
         (
             [pd.DataFrame({"x": [1.0]}), pd.DataFrame({"x": [1.0], "y": [1.0]})],
             ValueError,
-            "instance 1 has 2 channels, instance 0 has 1",
+            "instance 1 has 2 channels; expected 1",
         ),
         (
             nested([[1.0, 2.0], [1.0]], [[1.0, 2.0], [1.0, 2.0]]),
@@ -91,12 +91,12 @@ def nested(*columns):
         (nested([[1.0, np.inf]]), ValueError, "infinity.*time step 1"),
     ],
 )
-def test_broken_panels(X, error, match):
+def test_invalid_panels(X, error, match):
     with pytest.raises(error, match=match):
         panel_to_tensor(X)
 
 
-def test_junk_in_a_cell():
+def test_a_cell_that_is_not_a_series():
     X = nested([[1.0], [2.0]])
     X.iloc[1, 0] = "junk"
     with pytest.raises(TypeError, match="instance 1 has a cell that is not a series"):
@@ -118,18 +118,18 @@ def test_transformer_is_the_function():
     np.testing.assert_array_equal(transformer.transform(frames), X)
     with pytest.raises(ValueError, match="X has 1 channels; expected 2"):
         transformer.transform(X[:, :1])
-    with pytest.raises(ValueError, match="X has 12 instances, but y has 5"):
+    with pytest.raises(ValueError, match="X has 12 instances, but y has 5 labels"):
         transformer.fit(frames, y[:5])
 
 
-def test_rows_of_a_multiindex_split_by_sklearn_are_noticed():
+def test_a_multiindex_panel_split_by_sklearn_is_an_error():
     X, y = make_panel(n_instances=12)
     rows = convert(as_frames(X), "df-list", "pd-multiindex", as_scitype="Panel")
     with pytest.raises(ValueError, match="split time steps instead of instances.*panel_to_tensor"):
         PanelToTensor().fit(rows, np.repeat(y, 10))
 
 
-def test_official_split_by_name():
+def test_official_split_of_a_data_set():
     X_train, y_train, X_test, y_test = load_panel("ItalyPowerDemand")
     assert X_train.shape == (67, 1, 24)
     assert X_test.shape == (1029, 1, 24)
@@ -137,7 +137,7 @@ def test_official_split_by_name():
     assert len(y_test) == 1029
 
 
-def test_unknown_set(monkeypatch):
+def test_unknown_data_set(monkeypatch):
     import sktime.datasets
 
     def refuse(name, **kwargs):
