@@ -1,8 +1,8 @@
-"""Which hidden nodes of a recurrent network know, carry and are needed for which class concept.
+"""Find which hidden nodes of a recurrent network know, carry and are needed for class concepts.
 
-The names here are where to start; everything else is in the public submodules `relay`,
-`inspection`, `dynamics`, `datasets`, `networks`, `displays` and, for those who use sktime's
-interface, `relayestimators.sktime`.
+The names below are the place to start. Everything else is in the public submodules `relay`,
+`inspection`, `dynamics`, `datasets`, `networks`, `displays` and `report`;
+`relayestimators.sktime` has classifiers with sktime's interface.
 """
 
 from importlib.metadata import version

@@ -330,7 +330,9 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             chosen = self.timepoints_ == timepoint
             values, weights = values[:, chosen], weights[chosen]
             if not weights.any():
-                raise ValueError(f"timepoint={timepoint!r}; no instance has this time step.")
+                raise ValueError(
+                    f"timepoint={timepoint!r}; expected a time step that at least one instance has."
+                )
         return strongest_nodes(mean_score(values, weights), self.n_relays_)
 
     def get_support(self, indices=False):

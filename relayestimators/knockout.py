@@ -31,7 +31,7 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         Nodes that are knocked out together. None is the empty set, the intact network.
     value : {"mean", "zero", "resample", "noise"}, float or array-like, default="mean"
         Value that the nodes are clamped to. "mean" (mean ablation): their mean over the instances
-        of `fit` at every time step, in the intact network; it removes what a node says about an
+        of `fit` at every time step, in the intact network; it removes what a node encodes of an
         instance, and keeps the other nodes in their usual range. "resample" (resample ablation):
         for every instance, their trajectory in an instance drawn from those of `fit`; it also keeps
         the variance of the nodes. "noise": Gaussian noise with their mean and standard deviation at

@@ -257,11 +257,13 @@ class FailingHistory(RelayHistory):
 
 def test_training_is_the_same_if_the_analysis_fails():
     plain, found = make().fit(X, Y), on_held_out(every=3)
+    failed = make("gru", FailingHistory())
     net = make("gru", found).fit(X, Y)
     with torch.random.fork_rng():
         before = torch.get_rng_state(), NUMPY_GENERATOR.get_state()[1]
         with pytest.raises(ValueError, match="analysis failed"):
-            make("gru", FailingHistory()).fit(X, Y)
+            failed.fit(X, Y)
+        assert failed.module_.training  # predict had switched the network to evaluation mode
         assert torch.equal(before[0], torch.get_rng_state())
         np.testing.assert_array_equal(before[1], NUMPY_GENERATOR.get_state()[1])
     assert same_weights(net, plain)

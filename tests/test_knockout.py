@@ -257,6 +257,7 @@ def test_also_after_an_error_inside_the_recurrence(fitted, monkeypatch):
         ({"value": [1.0, 2.0]}, ValueError, r"shape \(2,\).*shape \(1,\) or \(10, 1\)"),
         ({"value": np.nan}, ValueError, "value contains NaN"),
         ({"value": [None]}, ValueError, "dtype object"),
+        ({"value": True}, ValueError, "dtype bool"),
         ({"start": 10}, ValueError, "start=10; expected an integer from 0 to 9"),
         ({"start": 4, "stop": 4}, ValueError, "stop=4; expected an integer from 5 to 10"),
         ({"output": "states"}, ValueError, "output='states'; expected one of 'hidden'"),

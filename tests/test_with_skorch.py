@@ -282,14 +282,14 @@ def test_what_is_made_anew_is_said_and_seeded(capsys):
     net, plain = ours(verbose=1).fit(X, Y), theirs(verbose=1)
     seeded(lambda: plain.fit(X, CODES))
     capsys.readouterr()
-    said = []
+    printed = []
     for changed in (net, plain):
         changed.set_params(module__hidden_size=7)
         changed.set_params(criterion__label_smoothing=0.1)
         changed.set_params(lr=0.5, max_epochs=1, optimizer__weight_decay=0.1)
-        said.append(capsys.readouterr().out)
-    assert said[0] == said[1]
-    assert "module because the following parameters were re-set: module__hidden_size" in said[0]
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+    assert "module because the following parameters were re-set: module__hidden_size" in printed[0]
     twice = [ours().fit(X, Y).set_params(module__hidden_size=7) for _ in range(2)]
     assert same_weights(*twice)
     assert same_weights(*(net.partial_fit(X, Y) for net in twice))

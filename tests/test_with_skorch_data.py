@@ -229,9 +229,9 @@ def test_numeric_labels_in_validation_data():
     valid = Dataset(X[40:], CODES[40:] + 1)
     net = ours(train_split=predefined_split(valid), max_epochs=20).fit(X[:40], CODES[:40] + 1)
     assert net.history[-1, "valid_acc"] == net.score(X[40:], CODES[40:] + 1) > 0.7
-    strange = predefined_split(Dataset(X[40:], CODES[40:] + 7))
+    unknown_labels = predefined_split(Dataset(X[40:], CODES[40:] + 7))
     with pytest.raises(ValueError, match=r"y of the validation data contains \[7, 8, 9\]"):
-        ours(train_split=strange).fit(X, CODES + 1)
+        ours(train_split=unknown_labels).fit(X, CODES + 1)
 
 
 def test_opaque_validation_data_are_not_changed():

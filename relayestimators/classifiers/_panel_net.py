@@ -189,7 +189,7 @@ class PanelNet(NeuralNetClassifier):
         return tags
 
     def __getstate__(self):
-        """Return the state for pickling and copying, as it is outside of training."""
+        """Return the state for pickling and copying, as outside of training."""
         state = super().__getstate__()
         if state.pop("_in_training", False) and self.random_state is not None:
             state["_generator_state"] = self._generator_states()

@@ -158,7 +158,8 @@ class RecurrentClassifier(PanelNet):
         Raises
         ------
         ValueError
-            If X or y is invalid; the message names the place. A pd-multiindex panel is refused.
+            If X or y is invalid, which the message explains with the place, or if X is a
+            pd-multiindex panel.
         TypeError
             If `fit_params` contains an argument that ``forward`` does not have, such as
             sample_weight.
@@ -295,7 +296,7 @@ class RecurrentClassifier(PanelNet):
 
     @fill_docs
     def knock_out(self, X, clamps):
-        """Run the network once for every clamp, each on its own.
+        """Run the network once for every clamp, with only this clamp.
 
         This is faster than `unroll` for each clamp, because the runs share computations.
 

@@ -31,7 +31,7 @@ def clamp_values(value, nodes, hidden):
     Raises
     ------
     ValueError
-        If `value` is not allowed; the message says what is.
+        If `value` is not allowed; the message lists the allowed values.
     """
     n_timepoints = hidden.shape[1]
     allowed = (

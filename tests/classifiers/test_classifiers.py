@@ -95,8 +95,8 @@ def test_padding_does_not_reach_the_answer(fitted):
     np.testing.assert_allclose(fitted.predict_proba(padded), fitted.predict_proba(short), atol=1e-6)
     mixed = cut_short(X, 1 + np.arange(len(X)) % 10)
     for i in range(10):
-        alone = fitted.predict_proba(X[i : i + 1, :, : 1 + i % 10])
-        np.testing.assert_allclose(fitted.predict_proba(mixed)[i], alone[0], atol=1e-6)
+        single = fitted.predict_proba(X[i : i + 1, :, : 1 + i % 10])
+        np.testing.assert_allclose(fitted.predict_proba(mixed)[i], single[0], atol=1e-6)
 
 
 def test_series_of_unequal_length_can_be_learned(cell, ragged_panel):
