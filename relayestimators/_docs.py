@@ -23,6 +23,10 @@ PARAMETERS = {
         "``sklearn.frozen.FrozenEstimator`` to use it as it is, so that held-out data can be "
         "analyzed.",
     ),
+    "scored_estimator": (
+        "estimator : fitted classifier, RelayAnalyzer or Pipeline",
+        "A classifier with {}; or a pipeline whose last step is one, or that contains an analyzer.",
+    ),
     "X": (
         "X : array-like of shape (n_instances, n_channels, n_timepoints), or sktime panel",
         "{}, in any format that the classifier accepts.",
@@ -176,6 +180,15 @@ PARAMETERS = {
         "Another estimate of the same map, from other instances. If given, only different "
         "estimates are compared, also at lag 0, where the similarity is that expected of relays "
         "that do not move.",
+    ),
+    "n_features_in_": (
+        "n_features_in_ : int",
+        "Number of channels of a three-dimensional panel, or number of time steps of a "
+        "two-dimensional one.",
+    ),
+    "feature_names_in_": (
+        "feature_names_in_ : ndarray of shape (n_features_in_,)",
+        "Names of the columns, if X was a DataFrame with one row per instance.",
     ),
     "lags": (
         "lags : int or array-like of int, default=None",

@@ -19,6 +19,7 @@ from ._validation import (
     check_timepoints,
 )
 from .discretization import StateDiscretizer
+from .panels._panel import aligned_timepoints
 from .relay import DEFAULT_METHOD, mutual_information, relay_map
 from .relay._concepts import concept_values
 from .relay._coverage import MIN_COVERAGE, unreliable_share, warn_if_uncovered
@@ -105,11 +106,8 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         Discretizer with the thresholds of the states.
     classes_ : ndarray of shape (n_classes,)
         Class labels.
-    n_features_in_ : int
-        Number of channels of a three-dimensional panel, or number of time steps of a
-        two-dimensional one.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, if X was a DataFrame with one row per instance.
+    %(n_features_in_)s
+    %(feature_names_in_)s
 
     See Also
     --------
@@ -205,33 +203,52 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         CoverageWarning
             If a part of the map rests on fewer than four instances per occupied cell.
         """
+        auto, n_permutations = self._check_parameters()
+        if y is None:
+            raise ValueError("RelayAnalyzer requires y to be passed, but the target y is None.")
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        estimator = self._trained(X, y, fit_params)
+        concepts = check_concepts(self.concepts, len(estimator.classes_))
+        run = estimator.unroll(X, layer=self.layer, state=self.state)
+        check_consistent_length(run.hidden, y)
+        n_timepoints, n_nodes = run.hidden.shape[1:]
+        timepoints = check_timepoints(self.timepoints, n_timepoints)
+        n_relays = None if auto else check_size(self.n_relays, n_nodes, name="n_relays")
+        when = aligned_timepoints(timepoints, run.lengths, n_timepoints, self.align)
+        discretizer = StateDiscretizer(self.n_states, strategy=self.strategy)
+        states = discretizer.fit_transform(_states_at(run.hidden, when))
+        predicted = estimator.classes_[run.proba.argmax(axis=1)]
+        values = [concept_values(labels, estimator.classes_, concepts) for labels in (y, predicted)]
+        result = self._relay_map(*values, states, n_permutations)
+        warn_if_uncovered(result.coverage)
+        self.estimator_, self.discretizer_ = estimator, discretizer
+        self.classes_, self.concepts_, self.timepoints_ = estimator.classes_, concepts, timepoints
+        self.layer_, self.state_ = self.layer, self.state
+        self.error_rate_ = float(np.mean(predicted != y))
+        self.information_ = _information(*values)
+        self.in_sample_ = not isinstance(self.estimator, FrozenEstimator)
+        self._store_map(result)
+        self.n_relays_ = max(1, result.n_beyond) if auto else n_relays
+        self.support_ = self.ranking_ <= self.n_relays_
+        return self
+
+    def _check_parameters(self):
+        """Check what can be checked without data; return whether "auto", and n_permutations."""
         check_recurrent(self.estimator)
         auto = isinstance(self.n_relays, str) and self.n_relays == "auto"
         n_permutations = self.n_permutations or 99 * auto
         check_map_options(self.method, n_permutations, self.n_resamples, self.alpha)
         check_discretization(self.n_states, self.strategy)
         check_choice(self.align, name="align", choices=("start", "end"))
-        if y is None:
-            raise ValueError("RelayAnalyzer requires y to be passed, but the target y is None.")
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        estimator = self._trained(X, y, fit_params)
-        classes = estimator.classes_
-        concepts = check_concepts(self.concepts, len(classes))
-        run = estimator.unroll(X, layer=self.layer, state=self.state)
-        check_consistent_length(run.hidden, y)
-        hidden = _align_ends(run.hidden, run.lengths) if self.align == "end" else run.hidden
-        timepoints = check_timepoints(self.timepoints, hidden.shape[1])
-        n_relays = None if auto else check_size(self.n_relays, hidden.shape[2], name="n_relays")
-        discretizer = StateDiscretizer(self.n_states, strategy=self.strategy)
-        predicted = classes[run.proba.argmax(axis=1)]
-        concept_in, concept_out = (
-            concept_values(labels, classes, concepts) for labels in (y, predicted)
-        )
-        result = relay_map(
+        return auto, n_permutations
+
+    def _relay_map(self, concept_in, concept_out, states, n_permutations):
+        """Return the result of :func:`relay_map` with the parameters of this analyzer."""
+        return relay_map(
             concept_in,
             concept_out,
-            discretizer.fit_transform(hidden[:, timepoints]),
+            states,
             method=self.method,
             n_permutations=n_permutations,
             n_resamples=self.n_resamples,
@@ -240,20 +257,6 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
-        warn_if_uncovered(result.coverage)
-        self.estimator_, self.discretizer_ = estimator, discretizer
-        self.classes_, self.concepts_, self.timepoints_ = classes, concepts, timepoints
-        self.error_rate_ = float(np.mean(predicted != y))
-        pairs = zip(concept_in.T, concept_out.T, strict=True)
-        information = [mutual_information(a, b) for a, b in pairs]
-        self.information_ = np.maximum(information, 0.0)  # rounding may make zero negative
-        self.in_sample_ = not isinstance(self.estimator, FrozenEstimator)
-        self._store_map(result)
-        self.layer_, self.state_ = self.layer, self.state
-        self.ranking_ = ranking_of(mean_score(result.relay_map, result.n_instances))
-        self.n_relays_ = max(1, result.n_beyond) if auto else n_relays
-        self.support_ = self.ranking_ <= self.n_relays_
-        return self
 
     def __repr__(self, **options):
         """Return the parameters and, after fit, the limits of the map."""
@@ -269,8 +272,9 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         return "\n".join([super().__repr__(**options), *(f"# {text}" for text in limits)])
 
     def _store_map(self, result):
-        """Store the map and its tests, and remove those of an earlier fit."""
+        """Store the map, its tests and the ranking, and remove the tests of an earlier fit."""
         self.reliable_ = result.coverage >= MIN_COVERAGE
+        self.ranking_ = ranking_of(mean_score(result.relay_map, result.n_instances))
         for name in ("relay_map", "coverage", "n_instances"):
             setattr(self, f"{name}_", result[name])
         for name in ("pvalues", "significant", "confidence_interval"):
@@ -376,10 +380,15 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-def _align_ends(hidden, lengths):
-    """Shift every trajectory so that its last state is at the last time step."""
-    n_timepoints = hidden.shape[1]
-    source = np.arange(n_timepoints) - (n_timepoints - lengths)[:, None]
-    shifted = np.take_along_axis(hidden, np.maximum(source, 0)[:, :, None], axis=1)
-    shifted[source < 0] = np.nan
-    return shifted
+def _states_at(hidden, when):
+    """Return the states of every series at its own time steps; NaN where it has none."""
+    states = hidden[np.arange(len(hidden))[:, None], when]
+    states[when < 0] = np.nan
+    return states
+
+
+def _information(concept_in, concept_out):
+    """Return the information about every concept in the predictions, in bits."""
+    pairs = zip(concept_in.T, concept_out.T, strict=True)
+    information = [mutual_information(a, b) for a, b in pairs]
+    return np.maximum(information, 0.0)  # rounding may make zero negative

@@ -66,11 +66,8 @@ class KnockoutTransformer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         Number of nodes of the layer.
     classes_ : ndarray of shape (n_classes,)
         Class labels.
-    n_features_in_ : int
-        Number of channels of a three-dimensional panel, or number of time steps of a
-        two-dimensional one.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, if X was a DataFrame with one row per instance.
+    %(n_features_in_)s
+    %(feature_names_in_)s
 
     See Also
     --------

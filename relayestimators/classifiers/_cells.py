@@ -103,9 +103,7 @@ _CELL_DOC = """{summary}
         Trained network.
     history : skorch.history.History
         Record of the training.
-    n_features_in_ : int
-        Number of channels of a three-dimensional panel, or number of time steps of a
-        two-dimensional one.
+    %(n_features_in_)s
 
     See Also
     --------

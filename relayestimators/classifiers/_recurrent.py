@@ -29,6 +29,7 @@ _DIVERGED = (
 _EVALUATED, _MODES_LOCK = {}, Lock()
 
 
+@fill_docs
 class RecurrentClassifier(PanelNet):
     """Classifier of time series by any torch module, with access to the hidden states.
 
@@ -74,9 +75,7 @@ class RecurrentClassifier(PanelNet):
         Trained network.
     history : skorch.history.History
         Record of the training.
-    n_features_in_ : int
-        Number of channels of a three-dimensional panel, or number of time steps of a
-        two-dimensional one.
+    %(n_features_in_)s
 
     See Also
     --------

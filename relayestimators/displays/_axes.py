@@ -1,5 +1,7 @@
 """Axes, colors, and the import of matplotlib, which all displays share."""
 
+import numpy as np
+
 #: Colors that can be told apart with any kind of color vision (Paul Tol's "muted" palette).
 COLORS = (
     "#332288",
@@ -65,3 +67,28 @@ def axes_for(display, ax, *, projection=None):
             f"{'three' if projection == '3d' else 'two'} dimensions here."
         )
     return ax
+
+
+def draw_map(ax, values, *, label, **kwargs):
+    """Draw a map of nodes as an image with a color bar, and return the image.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    values : array-like of shape (n_columns, n_nodes)
+        Time steps, or other columns, from left to right; nodes from bottom to top.
+    label : str
+        Label of the color bar.
+    **kwargs : dict
+        Options of ``Axes.imshow``. Without a `norm`, colors begin at 0.
+
+    Returns
+    -------
+    matplotlib AxesImage
+    """
+    options = {"cmap": "viridis", "aspect": "auto", "origin": "lower", "interpolation": "nearest"}
+    if "norm" not in kwargs:
+        options["vmin"] = 0
+    image = ax.imshow(np.asarray(values, dtype=float).T, **(options | kwargs))
+    ax.figure.colorbar(image, ax=ax, label=label)
+    return image

@@ -138,10 +138,8 @@ class DriftDisplay:
         concept : int, optional
             Number of the concept; by default the mean over concepts of each network is used.
         %(chance)s
-        lags : int or array-like of int, optional
-            Lags in time steps, from 0; by default all lags.
-        metric : {"cosine", "transport"}, default="cosine"
-            As in :func:`relay_similarity`.
+        %(lags)s
+        %(metric)s
         %(alpha)s They are over networks.
         %(label)s
         %(ax)s

@@ -68,13 +68,7 @@ class KnockoutDisplay:
         """
         ax = axes_for(self, ax)
         steps = np.arange(len(self.loss)) if self.timepoints is None else self.timepoints
-        self.band_ = None
-        if np.size(self.random_loss):
-            low, middle, high = np.quantile(self.random_loss, [0.1, 0.5, 0.9], axis=1)
-            self.band_ = ax.fill_between(
-                steps, low, high, color="0.8", label="random nodes (10-90 %)", linewidth=0
-            )
-            ax.plot(steps, middle, color="0.5", label="random nodes (median)")
+        self.band_ = _draw_random(ax, steps, np.transpose(self.random_loss), "random nodes")
         (self.line_,) = ax.plot(steps, self.loss, **({"color": "C3", "label": "relays"} | kwargs))
         if self.intact is not None:
             ax.axhline(self.intact, color="k", linestyle=":", label="intact network")
@@ -169,13 +163,8 @@ class KnockoutCurveDisplay:
             Itself.
         """
         ax = axes_for(self, ax)
-        self.band_ = None
-        if self.random_left is not None and np.size(self.random_left):
-            low, middle, high = np.quantile(self.random_left, [0.1, 0.5, 0.9], axis=0)
-            self.band_ = ax.fill_between(
-                self.sizes, low, high, color="0.8", label="random orders (10-90 %)", linewidth=0
-            )
-            ax.plot(self.sizes, middle, color="0.5", label="random orders (median)")
+        random_left = [] if self.random_left is None else self.random_left
+        self.band_ = _draw_random(ax, self.sizes, random_left, "random orders")
         curves = self.left if isinstance(self.left, dict) else {"given order": self.left}
         self.lines_ = [
             ax.plot(self.sizes, left, **({"label": name} | kwargs))[0]
@@ -185,3 +174,13 @@ class KnockoutCurveDisplay:
         ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _draw_random(ax, x, values, name):
+    """Draw the median and the band of values of shape (n_random, n_x), if there are any."""
+    if not np.size(values):
+        return None
+    low, middle, high = np.quantile(values, [0.1, 0.5, 0.9], axis=0)
+    band = ax.fill_between(x, low, high, color="0.8", label=f"{name} (10-90 %)", linewidth=0)
+    ax.plot(x, middle, color="0.5", label=f"{name} (median)")
+    return band

@@ -5,7 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._docs import fill_docs
 from .._validation import check_integer
-from ._axes import axes_for
+from ._axes import axes_for, draw_map
 
 
 class RelayMapDisplay:
@@ -93,16 +93,10 @@ class RelayMapDisplay:
             Itself.
         """
         ax = axes_for(self, ax)
-        image = np.asarray(self.relay_map, dtype=float).T
-        options = {"cmap": "viridis", "aspect": "auto", "origin": "lower"}
-        options["interpolation"] = "nearest"
-        if "norm" not in kwargs:
-            options["vmin"] = 0
-        self.image_ = ax.imshow(image, **(options | kwargs))
+        self.image_ = draw_map(ax, self.relay_map, label=self.label, **kwargs)
         if self.reliable is not None and not np.all(self.reliable):
             self._hatch(ax)
-        self._label(ax, *image.shape)
-        ax.figure.colorbar(self.image_, ax=ax, label=self.label)
+        self._label(ax, *np.shape(self.relay_map))
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -115,7 +109,7 @@ class RelayMapDisplay:
         ax.contourf(x, y, padded, levels=[0.5, 1.5], colors="none", hatches=["///"])
         ax.set(xlim=xlim, ylim=ylim)
 
-    def _label(self, ax, n_nodes, n_timepoints):
+    def _label(self, ax, n_timepoints, n_nodes):
         """Label the axes, with at most eight time steps."""
         labels = np.arange(n_timepoints) if self.timepoints is None else self.timepoints
         shown = np.unique(np.linspace(0, n_timepoints - 1, min(n_timepoints, 8)).astype(int))

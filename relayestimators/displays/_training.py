@@ -6,7 +6,7 @@ from .._docs import fill_docs
 from .._validation import check_integer
 from ..dynamics import chance_similarity, relay_similarity
 from ..dynamics._localization import mean_of_known
-from ._axes import COLORS, pyplot_for
+from ._axes import COLORS, draw_map, pyplot_for
 
 
 class RelayHistoryDisplay:
@@ -158,18 +158,12 @@ class RelayHistoryDisplay:
         self._draw_lines(above)
         if legend:
             above.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False)
-        image = np.asarray(self.information, dtype=float).T
-        options = {"cmap": "viridis", "aspect": "auto", "origin": "lower"}
-        options["interpolation"] = "nearest"
-        if "norm" not in kwargs:
-            options["vmin"] = 0
-        self.image_ = below.imshow(image, **(options | kwargs))
+        self.image_ = draw_map(below, self.information, label="relay information (bits)", **kwargs)
         n_checkpoints = len(self.epochs)
         shown = range(0, n_checkpoints, -(-n_checkpoints // 16))  # at most 16 labels
         below.set_xticks(shown, [str(self.epochs[i]) for i in shown])
         below.set(xlabel="epoch", ylabel="node")
         self.figure_ = below.figure
-        self.figure_.colorbar(self.image_, ax=below, label="relay information (bits)")
         return self
 
     def _draw_lines(self, ax):

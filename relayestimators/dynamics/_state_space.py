@@ -12,6 +12,7 @@ from sklearn.utils import Bunch
 from .._docs import fill_docs
 from .._validation import check_codes, check_integer, check_window
 from ..panels._panel import check_panel, series_lengths
+from ._localization import mean_of_known
 
 
 @fill_docs
@@ -88,7 +89,7 @@ def trajectory_pca(hidden, y=None, *, n_components=3):
         codes = check_codes(y, name="y", n_instances=len(hidden))
         result.classes = np.unique(y)
         result.class_means = np.stack(
-            [_mean(scores[codes == code]) for code in range(len(result.classes))]
+            [mean_of_known(scores[codes == code], axis=0) for code in range(len(result.classes))]
         )
     return result
 
@@ -399,16 +400,8 @@ def _rounding(states):
     return 1e-28 * (states**2).sum()
 
 
-def _mean(values):
-    """Return the mean over instances; NaN, without a warning, where there is no instance."""
-    known = ~np.isnan(values)
-    n_known = known.sum(axis=0)
-    total = np.where(known, values, 0.0).sum(axis=0)
-    return np.divide(total, n_known, out=np.full_like(total, np.nan), where=n_known > 0)
-
-
 def _mean_distance(first, second):
-    return _mean(np.linalg.norm(first - second, axis=2))
+    return mean_of_known(np.linalg.norm(first - second, axis=2), axis=0)
 
 
 def _step_statistics(states, codes):

@@ -19,6 +19,7 @@ from .._validation import (
     check_timepoints,
 )
 from ..analyzer import RelayAnalyzer
+from ..panels._panel import aligned_timepoints
 from ..relay import METHODS
 from ..relay._concepts import concept_values
 
@@ -183,9 +184,7 @@ def _make_case(estimator, X, y, concepts, timepoints, align, layer, state):
     check_consistent_length(run.hidden, y)
     n_timepoints = run.hidden.shape[1]
     timepoints = check_timepoints(timepoints, n_timepoints)
-    lengths = run.lengths[:, None]
-    when = timepoints - (n_timepoints - lengths) * (align == "end")
-    when = np.where((when >= 0) & (when < lengths), when, -1)
+    when = aligned_timepoints(timepoints, run.lengths, n_timepoints, align)
     case = {"estimator": estimator, "X": X, "layer": layer, "table": table, "run": run}
     return Bunch(**case, timepoints=timepoints, when=when)
 

@@ -24,9 +24,7 @@ def relay_strength_scorer(estimator, X, y, *, random_state=0, **relay_params):
 
     Parameters
     ----------
-    estimator : fitted classifier, RelayAnalyzer or Pipeline
-        A classifier with ``unroll``; or a pipeline whose last step is one, or that contains an
-        analyzer.
+    %(scored_estimator)s ``unroll``
     %(X)s Data to find relays on
     %(y)s
     random_state : int, default=0
@@ -76,9 +74,7 @@ def localization_scorer(estimator, X, y, *, random_state=0, **relay_params):
 
     Parameters
     ----------
-    estimator : fitted classifier, RelayAnalyzer or Pipeline
-        A classifier with ``unroll``; or a pipeline whose last step is one, or that contains an
-        analyzer.
+    %(scored_estimator)s ``unroll``
     %(X)s Data to find relays on
     %(y)s
     random_state : int, default=0
@@ -135,9 +131,7 @@ def specificity_scorer(estimator, X, y, *, start=None, random_state=0, **relay_p
 
     Parameters
     ----------
-    estimator : fitted classifier, RelayAnalyzer or Pipeline
-        A classifier with ``unroll`` and ``knock_out``; or a pipeline whose last step is one, or
-        that contains an analyzer.
+    %(scored_estimator)s ``unroll`` and ``knock_out``
     %(X)s Data to find relays and to measure knockouts on
     %(y)s There must be at least two instances per class.
     start : int, optional

@@ -80,3 +80,27 @@ def series_lengths(X):
     """
     present = ~np.isnan(X).all(axis=1)
     return np.where(present.any(axis=1), X.shape[2] - present[:, ::-1].argmax(axis=1), 0)
+
+
+def aligned_timepoints(timepoints, lengths, n_timepoints, align):
+    """Return which time steps of every series are aligned with each other.
+
+    Parameters
+    ----------
+    timepoints : ndarray of shape (n_chosen,), int
+        Time steps of the panel, from 0.
+    lengths : ndarray of shape (n_instances,), int
+        Number of time steps of every series.
+    n_timepoints : int
+        Number of time steps of the panel.
+    align : {"start", "end"}
+        With "end", the last time step of every series is at the last time step of the panel.
+
+    Returns
+    -------
+    ndarray of shape (n_instances, n_chosen), int
+        Time steps along each series, from 0; -1 where a series has no such time step.
+    """
+    lengths = lengths[:, None]
+    when = timepoints - (n_timepoints - lengths) * (align == "end")
+    return np.where((when >= 0) & (when < lengths), when, -1)

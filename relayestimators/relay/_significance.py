@@ -109,16 +109,8 @@ def half_scores(score, a, b, states, rows, plan, shuffles):
 
     Parameters
     ----------
-    score : callable
-        A method: (a, b, states, plan) -> (scores, coverage).
-    a, b : ndarray of shape (n_instances,)
-        Codes of the concept values.
-    states : ndarray of shape (n_instances, n_nodes)
-        Discretized states.
-    rows : ndarray of shape (n_present,)
-        The instances that have the time step.
-    plan : ndarray
-        Sets or orders of nodes that the method uses.
+    score, a, b, states, rows, plan
+        As in `permuted_scores`.
     shuffles : ndarray of shape (n_halves, n_instances)
         Permutations of all instances; the first half of the present instances is scored.
 
