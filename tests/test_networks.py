@@ -6,13 +6,11 @@ emits the value. The engine shares no code with either.
 """
 
 import copy
-import re
 from itertools import product
 
 import numpy as np
 import pytest
 import torch
-from numba import jit
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -355,20 +353,6 @@ def test_compiled_activations_are_right_to_4e_7():
     layer = (np.zeros_like(x)[None, None], x[0, :0], np.empty((0, 0), dtype=bool), x[0])
     PASSES["tanh"](0, x[None], out[None], out[None], layer, tuple(ClampBatch.empty(1)))
     assert np.abs(out - np.tanh(x.astype(float))).max() <= 4e-7
-
-
-@pytest.mark.skipif(
-    torch.backends.cpu.get_cpu_capability() != "AVX512", reason="no vectors of 512 bits"
-)
-@pytest.mark.parametrize(("kind", "n_gates"), [("tanh", 1), ("gru", 3), ("lstm", 4)])
-def test_compiled_passes_use_wide_vectors(kind, n_gates):
-    """Divisions of 16 numbers at a time; a small change to a loop may silently undo that."""
-    kernel = jit(**PASSES[kind].targetoptions)(PASSES[kind].py_func)
-    h, gates = (np.zeros((1, 2, size), dtype=np.float32) for size in (64, 64 * n_gates))
-    layer = gates[None].copy(), h[0, 0].copy(), np.empty((0, 0), dtype=bool), h[0, 0]
-    kernel(0, gates, h, h.copy(), layer, tuple(ClampBatch.empty(1)))
-    (code,) = kernel.inspect_llvm().values()
-    assert re.search(r"fdiv .*<16 x float>", code)
 
 
 def test_coefficients_of_tanh():

@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from numba import njit
 
-from ._vector_width import prefer_wide_vectors
-
 # Of fast math only the fusion of multiplication and addition is allowed: NaN must stay NaN, so
 # that a diverged network can be recognized.
 _kernel = njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
@@ -135,7 +133,6 @@ def _clamp_rows(states, nodes, values, alive, t, first):
 
 @_kernel
 def _tanh_pass(t, recurrent, h, c, layer, clamps):
-    prefer_wide_vectors()
     projected, bias, alive, candidate = layer
     nodes, values, start, stop, on_memory = clamps
     for copy in range(len(h)):
@@ -151,7 +148,6 @@ def _tanh_pass(t, recurrent, h, c, layer, clamps):
 
 @_kernel
 def _relu_pass(t, recurrent, h, c, layer, clamps):
-    prefer_wide_vectors()
     projected, bias, alive, candidate = layer
     nodes, values, start, stop, on_memory = clamps
     for copy in range(len(h)):
@@ -167,7 +163,6 @@ def _relu_pass(t, recurrent, h, c, layer, clamps):
 
 @_kernel
 def _gru_pass(t, recurrent, h, c, layer, clamps):
-    prefer_wide_vectors()
     projected, bias, alive, candidate = layer
     nodes, values, start, stop, on_memory = clamps
     for copy in range(len(h)):
@@ -189,7 +184,6 @@ def _gru_pass(t, recurrent, h, c, layer, clamps):
 
 @_kernel
 def _lstm_pass(t, recurrent, h, c, layer, clamps):
-    prefer_wide_vectors()
     projected, bias, alive, candidate = layer
     nodes, values, start, stop, on_memory = clamps
     for copy in range(len(h)):
