@@ -95,8 +95,9 @@ PARAMETERS = {
         " for the methods.",
     ),
     "n_states": (
-        "n_states : int, default=2",
-        "Number of states per node; see :class:`StateDiscretizer`.",
+        "n_states : int or None, default=None",
+        "Number of states per node; see :class:`StateDiscretizer`. None is 4 for "
+        '``method="throughput"``, and 2 for other methods or ``strategy="sign"``.',
     ),
     "strategy": (
         'strategy : {{"quantile", "kmeans", "sign"}}, default="quantile"',

@@ -305,18 +305,38 @@ def check_sets(sets, n_nodes, *, name):
     return [check_nodes(nodes, n_nodes, name=f"{name}[{i}]") for i, nodes in enumerate(sets)]
 
 
-def check_discretization(n_states, strategy):
-    """Raise an error unless the parameters are allowed for a StateDiscretizer.
+def check_discretization(n_states, strategy, *, method="throughput"):
+    """Check the parameters of a StateDiscretizer and return the number of states.
 
     Parameters
     ----------
-    n_states : int
+    n_states : int or None
+        None is the number that suits the strategy and the method: two with "sign", four with
+        "throughput", which keep what saturated, sparse and U-shaped nodes know, and two with other
+        methods, because these would run out of instances with more.
     strategy : str
+        How activations are cut.
+    method : str, default="throughput"
+        Method of crediting relay information for which the states are used.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    TypeError
+        If `n_states` is not an integer.
+    ValueError
+        If a parameter is not allowed.
     """
-    check_integer(n_states, name="n_states", low=2, high=254)
     check_choice(strategy, name="strategy", choices=STRATEGIES)
+    if n_states is None:
+        return 4 if method == "throughput" and strategy != "sign" else 2
+    check_integer(n_states, name="n_states", low=2, high=254)
     if strategy == "sign" and n_states != 2:
         raise ValueError(f"n_states={n_states!r}; expected 2, because strategy='sign'.")
+    return n_states
 
 
 def check_alpha(alpha):

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import check_consistent_length, get_tags
+from sklearn.utils import check_consistent_length, check_random_state, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
@@ -20,11 +20,12 @@ from ._validation import (
 )
 from .discretization import StateDiscretizer
 from .panels._panel import aligned_timepoints
-from .relay import DEFAULT_METHOD, mutual_information, relay_map
-from .relay._concepts import concept_values
+from .relay import DEFAULT_METHOD
+from .relay._concepts import concept_log_odds, concept_values
 from .relay._coverage import MIN_COVERAGE, unreliable_share, warn_if_uncovered
-from .relay._map import check_map_options
-from .relay._order import mean_score, ranking_of, strongest_nodes
+from .relay._map import check_map_options, compute_relay_map, fewest_for_number
+from .relay._order import mean_score, n_tied, ranking_of, strongest_nodes
+from .relay._remarks import NOTHING, tie_remarks, warn_of
 
 __all__ = ["RelayAnalyzer"]
 
@@ -49,18 +50,20 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     %(align)s
     %(layer)s
     %(state)s
-    n_relays : int, float, "auto" or None, default=None
+    n_relays : int, float, "auto", "heard" or None, default=None
         Number of nodes to choose. A float is a fraction of all nodes; None is half of them. "auto"
-        is the smallest number, at least 1, after which the remaining nodes relay no more than
-        chance; it uses 99 permutations if `n_permutations` is 0.
+        is the smallest number, at least 1, after which none of the other nodes is beyond chance;
+        "heard" is the same for nodes that are beyond chance and on which the output is seen to
+        depend. Both use 99 permutations if `n_permutations` is 0.
     n_permutations : int, default=0
         Number of permutations for p-values; see :func:`relay_map`.
     n_resamples : int, default=0
         Number of random halves for confidence intervals; see :func:`relay_map`.
     alpha : float, default=0.05
-        False discovery rate, level of the test behind "auto", and one minus the confidence level of
-        the intervals.
-    %(random_state)s contexts, permutations and halves. `estimator` has its own seed
+        False discovery rate, level of the tests behind "auto" and "heard", and one minus the
+        confidence level of the intervals.
+    %(random_state)s contexts, permutations and halves, and decides which of the nodes with equal
+        scores come first. `estimator` has its own seed
     %(n_jobs)s
     %(verbose)s
 
@@ -72,16 +75,22 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         Number of instances per occupied cell behind each value.
     reliable_ : ndarray of shape (n_concepts, n_timepoints, n_nodes), bool
         Whether the coverage is at least 4.
-    pvalues_ : ndarray of shape (n_concepts, n_timepoints, n_nodes)
-        With permutations: p-values, not corrected for multiple tests.
-    significant_ : ndarray of shape (n_concepts, n_timepoints, n_nodes), bool
-        With permutations: whether a value is beyond chance, at a false discovery rate of `alpha`
-        over the map.
+    pvalues_, pvalues_heard_ : ndarray of shape (n_concepts, n_timepoints, n_nodes)
+        With permutations: p-values of the two tests of :func:`relay_map`, not corrected for
+        multiple tests: whether a node is beyond chance, and whether it is heard.
+    significant_, heard_ : ndarray of shape (n_concepts, n_timepoints, n_nodes), bool
+        With permutations: whether a node is beyond chance, and whether it is beyond chance and
+        heard, at a false discovery rate of `alpha` over the map.
     confidence_interval_ : ndarray of shape (2, n_concepts, n_timepoints, n_nodes)
         With `n_resamples`: lower and upper ends.
     ranking_ : ndarray of shape (n_nodes,), int
         Rank of each node; 1 is the strongest relay. Nodes are ordered by the mean of the map over
         concepts and time steps, weighted by the number of instances that have the time step.
+    ties_ : ndarray of shape (n_concepts, n_timepoints), int
+        Number of nodes that are tied for the last places among the ``n_relays_`` strongest, with at
+        least a tenth of ``information_``; 0 if there is no tie. Which of them are chosen is random.
+    remarks_ : list of str
+        What the map cannot show, as the warning says it.
     support_ : ndarray of shape (n_nodes,), bool
         Mask of the chosen nodes, whose rank is at most ``n_relays_``.
     n_relays_ : int
@@ -117,9 +126,9 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     Notes
     -----
     The values are estimates from counts. They show which nodes the information could pass through;
-    a knockout shows whether the network needs them. Where the network makes no errors
-    (``error_rate_`` is 0), no statistic of true and predicted classes can distinguish a node that
-    drives the output from one that only knows the concept.
+    a knockout shows whether the network needs them. Nodes that are heard are distinguished from
+    nodes that only know the concept by the errors of the network and by its margin, the log-odds
+    of the predicted concept value.
 
     References
     ----------
@@ -152,7 +161,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         *,
         concepts="ovr",
         method=DEFAULT_METHOD,
-        n_states=2,
+        n_states=None,
         strategy="quantile",
         timepoints=None,
         align="start",
@@ -202,8 +211,11 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         -----
         CoverageWarning
             If a part of the map rests on fewer than four instances per occupied cell.
+        RelayMapWarning
+            If the map does not show how a concept is carried, if nodes that are heard cannot be
+            distinguished from others, if no node is beyond chance, or if nodes are tied.
         """
-        auto, n_permutations = self._check_parameters()
+        n_states, n_permutations = self._check_parameters()
         if y is None:
             raise ValueError("RelayAnalyzer requires y to be passed, but the target y is None.")
         y = column_or_1d(y, warn=True)
@@ -214,46 +226,60 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         check_consistent_length(run.hidden, y)
         n_timepoints, n_nodes = run.hidden.shape[1:]
         timepoints = check_timepoints(self.timepoints, n_timepoints)
-        n_relays = None if auto else check_size(self.n_relays, n_nodes, name="n_relays")
+        n_relays = self.n_relays
+        if not self._counts_relays():
+            n_relays = check_size(n_relays, n_nodes, name="n_relays")
         when = aligned_timepoints(timepoints, run.lengths, n_timepoints, self.align)
-        discretizer = StateDiscretizer(self.n_states, strategy=self.strategy)
+        discretizer = StateDiscretizer(n_states, strategy=self.strategy)
         states = discretizer.fit_transform(_states_at(run.hidden, when))
         predicted = estimator.classes_[run.proba.argmax(axis=1)]
         values = [concept_values(labels, estimator.classes_, concepts) for labels in (y, predicted)]
-        result = self._relay_map(*values, states, n_permutations)
-        warn_if_uncovered(result.coverage)
+        log_odds = concept_log_odds(run.get("logits"), run.proba, concepts)
+        rng = check_random_state(self.random_state)
+        result = self._relay_map(*values, states, log_odds, y, n_permutations, rng)
         self.estimator_, self.discretizer_ = estimator, discretizer
         self.classes_, self.concepts_, self.timepoints_ = estimator.classes_, concepts, timepoints
         self.layer_, self.state_ = self.layer, self.state
         self.error_rate_ = float(np.mean(predicted != y))
-        self.information_ = _information(*values)
         self.in_sample_ = not isinstance(self.estimator, FrozenEstimator)
-        self._store_map(result)
-        self.n_relays_ = max(1, result.n_beyond) if auto else n_relays
-        self.support_ = self.ranking_ <= self.n_relays_
+        self._store_map(result, n_relays, rng.permutation(n_nodes))
+        warn_if_uncovered(self.coverage_)
+        warn_of(self.remarks_)
         return self
 
-    def _check_parameters(self):
-        """Check what can be checked without data; return whether "auto", and n_permutations."""
-        check_recurrent(self.estimator)
-        auto = isinstance(self.n_relays, str) and self.n_relays == "auto"
-        n_permutations = self.n_permutations or 99 * auto
-        check_map_options(self.method, n_permutations, self.n_resamples, self.alpha)
-        check_discretization(self.n_states, self.strategy)
-        check_choice(self.align, name="align", choices=("start", "end"))
-        return auto, n_permutations
+    def _counts_relays(self):
+        """Return whether tests decide the number of relays."""
+        return isinstance(self.n_relays, str) and self.n_relays in ("auto", "heard")
 
-    def _relay_map(self, concept_in, concept_out, states, n_permutations):
+    def _check_parameters(self):
+        """Check what can be checked without data; return n_states and n_permutations."""
+        check_recurrent(self.estimator)
+        counts = self._counts_relays()
+        n_permutations = self.n_permutations or 99 * counts
+        check_map_options(self.method, n_permutations, self.n_resamples, self.alpha)
+        if counts and n_permutations < fewest_for_number(self.alpha):
+            raise ValueError(
+                f"n_permutations={n_permutations} with n_relays={self.n_relays!r}; expected 0 or "
+                f"an integer >= {fewest_for_number(self.alpha)}, because no relay can be found "
+                f"with fewer at alpha={self.alpha}."
+            )
+        check_choice(self.align, name="align", choices=("start", "end"))
+        n_states = check_discretization(self.n_states, self.strategy, method=self.method)
+        return n_states, n_permutations
+
+    def _relay_map(self, concept_in, concept_out, states, log_odds, y, n_permutations, rng):
         """Return the result of :func:`relay_map` with the parameters of this analyzer."""
-        return relay_map(
+        return compute_relay_map(
             concept_in,
             concept_out,
             states,
+            log_odds,
+            y,
             method=self.method,
             n_permutations=n_permutations,
             n_resamples=self.n_resamples,
             alpha=self.alpha,
-            random_state=self.random_state,
+            random_state=rng,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
@@ -265,22 +291,36 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             if unreliable := unreliable_share(self.coverage_):
                 fewer = f"fewer than {MIN_COVERAGE} instances per cell"
                 limits.append(f"{unreliable:.0%} of relay_map_ has {fewer}")
-            if self.error_rate_ == 0:
-                limits.append("no errors on these data: decoys cannot be told from relays")
+            limits += self.remarks_
             if self.in_sample_:
                 limits.append("analyzed on the data that the network was trained on")
         return "\n".join([super().__repr__(**options), *(f"# {text}" for text in limits)])
 
-    def _store_map(self, result):
+    def _store_map(self, result, n_relays, priority):
         """Store the map, its tests and the ranking, and remove the tests of an earlier fit."""
-        self.reliable_ = result.coverage >= MIN_COVERAGE
-        self.ranking_ = ranking_of(mean_score(result.relay_map, result.n_instances))
-        for name in ("relay_map", "coverage", "n_instances"):
+        for name in ("relay_map", "coverage", "n_instances", "information"):
             setattr(self, f"{name}_", result[name])
-        for name in ("pvalues", "significant", "confidence_interval"):
+        for name in ("pvalues", "pvalues_heard", "significant", "heard", "confidence_interval"):
             vars(self).pop(f"{name}_", None)
             if name in result:
                 setattr(self, f"{name}_", result[name])
+        self.reliable_ = result.coverage >= MIN_COVERAGE
+        self.remarks_ = list(result.remarks)
+        if self._counts_relays():
+            n_relays = result.n_beyond if self.n_relays == "auto" else result.n_heard
+            if n_relays == 0:
+                self.remarks_.append(
+                    f"no node is {'beyond chance' if self.n_relays == 'auto' else 'seen heard'}, "
+                    "and the strongest one is chosen nevertheless"
+                )
+        self.n_relays_ = max(1, n_relays)
+        floor = NOTHING * result.information[:, None]
+        self.ties_ = n_tied(result.relay_map, self.n_relays_, floor=floor)
+        self.remarks_ += tie_remarks(self.ties_, self.n_relays_)
+        self._priority = priority  # decides among nodes with equal scores
+        overall = mean_score(result.relay_map, result.n_instances)
+        self.ranking_ = ranking_of(overall, priority=priority)
+        self.support_ = self.ranking_ <= self.n_relays_
 
     @fill_docs
     def transform(self, X):
@@ -313,7 +353,8 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_relays,), int
-            Node numbers, strongest first.
+            Node numbers, strongest first. Nodes with equal scores are in a random order, which is
+            the same in all calls.
 
         Raises
         ------
@@ -337,7 +378,8 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
                 raise ValueError(
                     f"timepoint={timepoint!r}; expected a time step that at least one instance has."
                 )
-        return strongest_nodes(mean_score(values, weights), self.n_relays_)
+        scores = mean_score(values, weights)
+        return strongest_nodes(scores, self.n_relays_, priority=self._priority)
 
     def get_support(self, indices=False):
         """Return the chosen nodes, like the feature selectors of scikit-learn.
@@ -385,10 +427,3 @@ def _states_at(hidden, when):
     states = hidden[np.arange(len(hidden))[:, None], when]
     states[when < 0] = np.nan
     return states
-
-
-def _information(concept_in, concept_out):
-    """Return the information about every concept in the predictions, in bits."""
-    pairs = zip(concept_in.T, concept_out.T, strict=True)
-    information = [mutual_information(a, b) for a, b in pairs]
-    return np.maximum(information, 0.0)  # rounding may make zero negative

@@ -17,7 +17,7 @@ from ._docs import fill_docs
 from ._validation import check_integer, check_recurrent
 from .analyzer import RelayAnalyzer
 from .dynamics._localization import mean_localization, mean_strength
-from .relay import DEFAULT_METHOD, CoverageWarning
+from .relay import DEFAULT_METHOD, CoverageWarning, RelayMapWarning
 from .relay._coverage import unreliable_share, warn_if_uncovered
 
 __all__ = ["RelayHistory"]
@@ -159,7 +159,7 @@ class RelayHistory(Callback):
         name="relay",
         concepts="ovr",
         method=DEFAULT_METHOD,
-        n_states=2,
+        n_states=None,
         strategy="quantile",
         timepoints=None,
         align="start",
@@ -298,6 +298,7 @@ class RelayHistory(Callback):
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CoverageWarning)
+            warnings.simplefilter("ignore", RelayMapWarning)  # at first the network is not trained
             analyzer.fit(X, y)
         self.in_sample_ = self.X is None and self._datasets_[1] is None
         for name in ("concepts_", "timepoints_", "n_instances_"):

@@ -22,8 +22,8 @@ class StateDiscretizer(
 
     Parameters
     ----------
-    n_states : int, default=2
-        Number of states per node, from 2 to 254.
+    n_states : int or None, default=None
+        Number of states per node, from 2 to 254. None is 4, or 2 with ``strategy="sign"``.
     strategy : {"quantile", "kmeans", "sign"}, default="quantile"
         Where activations are cut. "quantile": into equally filled states; with two states this is
         the split at the median. "kmeans": halfway between the centers of one-dimensional k-means.
@@ -58,10 +58,12 @@ class StateDiscretizer(
     >>> from relayestimators import StateDiscretizer
     >>> hidden = np.array([[[-0.9]], [[-0.2]], [[0.1]], [[0.8]]])  # 4 instances, 1 step, 1 node
     >>> StateDiscretizer().fit_transform(hidden).ravel()
+    array([0, 1, 2, 3], dtype=uint8)
+    >>> StateDiscretizer(n_states=2).fit_transform(hidden).ravel()
     array([0, 0, 1, 1], dtype=uint8)
     """
 
-    def __init__(self, n_states=2, *, strategy="quantile", per_timepoint=True):
+    def __init__(self, n_states=None, *, strategy="quantile", per_timepoint=True):
         self.n_states = n_states
         self.strategy = strategy
         self.per_timepoint = per_timepoint
@@ -88,12 +90,12 @@ class StateDiscretizer(
         ValueError
             If `hidden` has a wrong shape or contains infinity, or a parameter is not allowed.
         """
-        check_discretization(self.n_states, self.strategy)
+        n_states = check_discretization(self.n_states, self.strategy)
         hidden = _check_hidden(hidden)
         n_timepoints, n_nodes = hidden.shape[1:]
         if not self.per_timepoint:
             hidden = hidden.reshape(-1, 1, n_nodes)
-        self.thresholds_ = _thresholds(hidden, self.n_states, self.strategy)
+        self.thresholds_ = _thresholds(hidden, n_states, self.strategy)
         self.n_timepoints_ = n_timepoints
         self.n_features_in_ = n_nodes
         return self

@@ -63,3 +63,29 @@ def two_bit_net(n_instances=400, error=0.1, seed=0):
             weights["readout.weight"][k, :2] = sign[0]
             weights["readout.weight"][k, 2] = sign[1]
     return net, X, y
+
+
+def latches(n_instances=1000, heard=3, unheard=2, noise=0.7, less_noise=0.5, seed=0):
+    """Return a network of 8 nodes that store a bit, of which the readout reads the first `heard`.
+
+    Every node has noise of its own from a channel of its own at the first time step; that of the
+    next `unheard` nodes is smaller. The other nodes store noise only.
+    """
+    rng = np.random.default_rng(seed)
+    X = np.zeros((n_instances, 9, 4), dtype=np.float32)
+    bit = rng.choice([-1.0, 1.0], n_instances)
+    X[:, 0, 0] = bit
+    X[:, 1:, 0] = rng.normal(size=(n_instances, 8))
+    y = np.where(bit > 0, "plus", "minus")
+    net = RNNClassifier(module__hidden_size=8, max_epochs=1, random_state=0).fit(X[:40], y[:40])
+    weights = dict(net.module_.named_parameters())
+    with torch.no_grad():
+        for tensor in weights.values():
+            tensor.zero_()
+        for node in range(8):
+            size = noise if node < heard else less_noise if node < heard + unheard else 1.0
+            weights["recurrent.weight_ih_l0"][node, 1 + node] = size
+            weights["recurrent.weight_hh_l0"][node, node] = 1.5
+        weights["recurrent.weight_ih_l0"][: heard + unheard, 0] = 1.0
+        weights["readout.weight"][:, :heard] = torch.tensor([[-1.0], [1.0]])
+    return net, X, y

@@ -2,15 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 from conftest import cut_short, make_panel, small_net
-from known_nets import hand_made_net
+from known_nets import hand_made_net, latches
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
 from relayestimators import CoverageWarning, RelayAnalyzer, RNNClassifier, relay_map
-from relayestimators.relay import METHODS
-from relayestimators.relay._concepts import concept_values
+from relayestimators.relay import METHODS, RelayMapWarning
+from relayestimators.relay._concepts import concept_log_odds, concept_values
 from relayestimators.relay._information import mutual_information
 
 
@@ -65,7 +66,9 @@ def test_the_map_is_relay_map_of_the_discretized_states(fitted):
         for labels in (y, fitted.predict(X))
     ]
     states = analyzer.discretizer_.transform(fitted.hidden_states(X))
-    expected = relay_map(*concepts, states, random_state=5)
+    run = fitted.unroll(X)
+    log_odds = concept_log_odds(run.logits, run.proba, np.eye(3, dtype=int))
+    expected = relay_map(*concepts, states, log_odds=log_odds, labels=y, random_state=5)
     np.testing.assert_array_equal(analyzer.relay_map_, expected.relay_map)
 
 
@@ -146,10 +149,11 @@ def test_series_can_be_aligned_at_their_ends(fitted):
     assert analyzer.n_instances_.tolist() == [60]
     last = fitted.hidden_states(X)[np.arange(60), lengths - 1]
     thresholds = analyzer.discretizer_.thresholds_
-    np.testing.assert_allclose(thresholds[0, :, 0], np.median(last, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(thresholds[0, :, 1], np.median(last, axis=0), rtol=1e-6)
     start = RelayAnalyzer(FrozenEstimator(fitted), random_state=0).fit(X, y)
     assert start.n_instances_.tolist() == [60] * 6 + [48, 36, 24, 12]
-    assert start.reliable_.all()  # contexts shrink as series end
+    few = start.n_instances_ <= 48
+    assert start.reliable_.mean(axis=(0, 2))[few].max() < start.reliable_[:, ~few].mean()
 
 
 def test_concepts_given_as_a_table(fitted):
@@ -188,8 +192,9 @@ def test_an_untrained_network_has_no_significant_relays():
     X, y = rng.normal(size=(200, 1, 4)), rng.integers(0, 2, 200)
     net = RNNClassifier(module__hidden_size=8, max_epochs=1, random_state=0).fit(X[:60], y[:60])
     analyzer = RelayAnalyzer(FrozenEstimator(net), n_relays="auto", random_state=0)
-    analyzer.fit(X[60:], y[60:])
-    assert analyzer.n_relays_ <= 2
+    with pytest.warns(RelayMapWarning, match="o node is beyond chance, and the strongest one is"):
+        analyzer.fit(X[60:], y[60:])
+    assert analyzer.n_relays_ == 1
     assert analyzer.significant_.mean() < 0.05
 
 
@@ -204,14 +209,60 @@ def test_low_coverage_gives_one_warning_and_is_marked(fitted):
 
 
 def test_repr_names_the_limits_of_the_map(fitted):
-    X, y = make_panel()
-    analyzer = RelayAnalyzer(FrozenEstimator(fitted), random_state=0)
+    X, y = make_panel(200)
+    analyzer = RelayAnalyzer(FrozenEstimator(fitted), random_state=0, timepoints=-1)
     assert "#" not in repr(analyzer)
-    assert "# no errors" in repr(analyzer.fit(X, fitted.predict(X)))
-    wrong = np.where(np.arange(60) < 6, "low", y)
-    assert "#" not in repr(analyzer.fit(X, wrong))
-    trained = RelayAnalyzer(clone(fitted), random_state=0).fit(X, y)
+    assert "#" not in repr(analyzer.fit(X, y))
+    trained = RelayAnalyzer(clone(fitted), random_state=0, timepoints=-1).fit(X, y)
     assert "# analyzed on the data that the network was trained on" in repr(trained)
+
+
+def test_without_errors_and_margin_the_map_says_that_hearing_is_unknown():
+    net, X, y = hand_made_net()
+    analyzer = RelayAnalyzer(FrozenEstimator(net), n_relays=4, random_state=0)
+    with pytest.warns(RelayMapWarning, match="For 2 of 2 concepts the network says the same"):
+        analyzer.fit(X, y)
+    assert "# for 2 of 2 concepts the network says the same" in repr(analyzer)
+    assert analyzer.remarks_[0] in repr(analyzer)
+
+
+def test_ties_are_said_and_broken_by_the_seed():
+    net, X, y = hand_made_net()
+    with torch.no_grad():  # node 7 becomes a copy of node 0
+        dict(net.module_.named_parameters())["recurrent.weight_ih_l0"][7] = torch.tensor([3.0, 0.0])
+    first = []
+    for seed in range(8):
+        options = {"n_relays": 1, "timepoints": [0, 1], "random_state": seed}
+        analyzer = RelayAnalyzer(FrozenEstimator(net), **options)
+        with pytest.warns(RelayMapWarning, match="p to 2 nodes are tied .* the 1 strongest"):
+            analyzer.fit(X, y)
+        assert analyzer.ties_.tolist() == [[2, 0], [2, 0]]
+        first += analyzer.relays(concept=0, timepoint=0).tolist()
+        assert analyzer.relays(concept=0, timepoint=0) == first[-1]
+        assert analyzer.relays(concept=1, timepoint=0) == first[-1]
+        assert analyzer.relays(concept=0, timepoint=1) == 1
+    assert set(first) == {0, 7}
+
+
+def test_relays_that_are_heard_are_fewer_than_those_beyond_chance():
+    """Nodes 4 and 5 store the bit with less noise than nodes 0 to 2, and nothing reads them."""
+    net, X, y = latches(heard=3, unheard=2)
+    options = {"timepoints": [2], "random_state": 0}
+    chance = RelayAnalyzer(FrozenEstimator(net), n_relays="auto", **options).fit(X, y)
+    heard = RelayAnalyzer(FrozenEstimator(net), n_relays="heard", **options).fit(X, y)
+    assert chance.get_support(indices=True).tolist() == [0, 1, 2, 3, 4]
+    assert heard.get_support(indices=True).tolist() == [0, 1, 2]
+    assert heard.heard_[:, 0, :3].all()
+    assert not heard.heard_[:, 0, 3:5].any()
+    assert heard.significant_[:, 0, :5].all()
+    assert heard.pvalues_heard_.shape == heard.pvalues_.shape == (2, 1, 8)
+
+
+def test_auto_needs_enough_permutations(fitted):
+    X, y = make_panel()
+    analyzer = RelayAnalyzer(FrozenEstimator(fitted), n_relays="heard", n_permutations=19)
+    with pytest.raises(ValueError, match="n_permutations=19 with n_relays='heard'; .* >= 20"):
+        analyzer.fit(X, y)
 
 
 def test_workers_do_not_change_the_map(fitted):

@@ -33,8 +33,6 @@ from relayestimators import (
 )
 from relayestimators.networks._clamp_values import RANDOM
 
-pytestmark = pytest.mark.filterwarnings("ignore::relayestimators.CoverageWarning")
-
 # Skipped by scikit-learn itself unless the environment variable SCIPY_ARRAY_API is set.
 SKIPPED = {"check_array_api_input"}
 
@@ -166,7 +164,7 @@ ESTIMATORS = {
     "analyzer, frozen, memory cells": analyzer(FROZEN, state="c", concepts="class"),
     "analyzer, shrink": analyzer(small_net(), method="shrink", n_relays=0.5),
     "analyzer, gaussian": analyzer(small_net(), method="gaussian", align="end", timepoints=-1),
-    "analyzer, auto": analyzer(small_net(RNNClassifier), n_relays="auto", n_permutations=9),
+    "analyzer, auto": analyzer(small_net(RNNClassifier), n_relays="auto", n_permutations=20),
     "analyzer, kmeans": analyzer(small_net(), strategy="kmeans", n_resamples=5, timepoints=0),
     "analyzer, own module": analyzer(OWN_MODULE, layer=0),
     "knockout": knockout(small_net()),

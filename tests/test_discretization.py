@@ -13,9 +13,16 @@ def hidden_states(n=50, n_timepoints=3, n_nodes=4, seed=0):
 
 def test_two_quantile_states_are_the_median_split():
     hidden = hidden_states()
-    discretizer = StateDiscretizer().fit(hidden)
+    discretizer = StateDiscretizer(2).fit(hidden)
     np.testing.assert_allclose(discretizer.thresholds_[..., 0], np.median(hidden, axis=0))
     np.testing.assert_array_equal(discretizer.transform(hidden).mean(axis=0), 0.5)
+
+
+def test_by_default_states_are_quartiles_or_signs():
+    hidden = hidden_states(100)
+    quartiles = np.moveaxis(np.quantile(hidden, [0.25, 0.5, 0.75], axis=0), 0, -1)
+    np.testing.assert_allclose(StateDiscretizer().fit(hidden).thresholds_, quartiles)
+    assert StateDiscretizer(strategy="sign").fit(hidden).thresholds_.shape == (3, 4, 1)
 
 
 def test_quantile_states_are_equally_filled():
@@ -28,7 +35,7 @@ def test_quantile_states_are_equally_filled():
 @pytest.mark.parametrize("fraction", [0.2, 0.5, 0.51, 0.8])
 def test_saturated_nodes_keep_their_two_states(fraction):
     hidden = np.where(np.arange(100) < 100 * fraction, 1.0, -1.0).astype("float32")[:, None, None]
-    states = StateDiscretizer().fit_transform(hidden)
+    states = StateDiscretizer(2).fit_transform(hidden)
     np.testing.assert_array_equal(states, hidden > 0)
     three = StateDiscretizer(3).fit_transform(hidden)
     assert len(np.unique(three)) == 2
@@ -56,7 +63,7 @@ def test_sign_cuts_at_zero():
 
 def test_thresholds_shared_by_all_time_steps():
     hidden = hidden_states()
-    discretizer = StateDiscretizer(per_timepoint=False).fit(hidden)
+    discretizer = StateDiscretizer(2, per_timepoint=False).fit(hidden)
     assert discretizer.thresholds_.shape == (1, 4, 1)
     pooled = np.median(hidden.reshape(-1, 4), axis=0)
     np.testing.assert_array_equal(discretizer.transform(hidden), hidden > pooled)
@@ -74,7 +81,7 @@ def test_padding_has_no_state_and_does_not_affect_thresholds(strategy):
     states = discretizer.transform(hidden)
     assert states.dtype == np.uint8
     assert (states[20:, 2] == 255).all()
-    assert (states[:20] < 2).all()
+    assert states[:20].max() == (1 if strategy == "sign" else 3)
 
 
 def test_time_steps_that_no_series_has():
@@ -94,7 +101,7 @@ def test_constant_node_has_one_state():
 def test_transform_uses_the_thresholds_of_fit():
     hidden = hidden_states()
     discretizer = StateDiscretizer().fit(hidden)
-    np.testing.assert_array_equal(discretizer.transform(hidden + 100), 1)
+    np.testing.assert_array_equal(discretizer.transform(hidden + 100), 3)
 
 
 @pytest.mark.parametrize(

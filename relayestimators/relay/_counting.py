@@ -69,12 +69,34 @@ def sort_problem(a, b, states):
     order = np.lexsort((b, a))
     states = np.ascontiguousarray(states[order])
     n_levels = max(int(states.max()) + 1, 2)
+    planes, logs = indicator_planes(states, n_levels), table_of_logs(len(states))
+    return Problem(states, n_levels, planes, a[order], b[order], int(b.max()) + 1, logs)
+
+
+def indicator_planes(states, n_levels):
+    """Return indicators of the levels 1, 2, ... of all nodes side by side.
+
+    Parameters
+    ----------
+    states : ndarray of shape (n_instances, n_nodes), uint8
+        Discretized states.
+    n_levels : int
+        Number of levels of the states.
+
+    Returns
+    -------
+    ndarray of shape (n_instances, (n_levels - 1) * n_nodes), uint8
+    """
     levels = np.arange(1, n_levels, dtype=np.uint8)
     planes = np.ascontiguousarray(states[:, None, :] == levels[None, :, None])
-    planes = planes.reshape(len(states), -1).view(np.uint8)
-    logs = np.arange(len(states) + 1, dtype=np.float64)
+    return planes.reshape(len(states), -1).view(np.uint8)
+
+
+def table_of_logs(n_instances):
+    """Return c * log2(c) for all counts c from 0 to the number of instances."""
+    logs = np.arange(n_instances + 1, dtype=np.float64)
     logs[1:] *= np.log2(logs[1:])
-    return Problem(states, n_levels, planes, a[order], b[order], int(b.max()) + 1, logs)
+    return logs
 
 
 @njit(cache=True, nogil=True)
@@ -112,23 +134,20 @@ def refine(cells, n_cells, column, n_levels):
 
 
 @njit(cache=True, nogil=True)
-def _add(logsums, splits, counts, total, n_nodes, logs):
-    """Add the counts of one cell to a row of the tables of `_count_refined`."""
+def _add(logsums, counts, total, n_nodes, logs):
+    """Add the counts of one cell to a row of the table of `_count_refined`."""
     for node in range(n_nodes):
         rest = total
         value = 0.0
-        levels = 0
         for k in range(node, counts.size, n_nodes):
             count = counts[k]
             value += logs[count]
             rest -= count
-            levels += count > 0
         logsums[node] += value + logs[rest]
-        splits[node] += levels + (rest > 0) - 1
 
 
 @njit(cache=True, nogil=True)
-def _count_refined(planes, n_nodes, cells, a, b, n_b, logs, logsums, splits, base):
+def _count_refined(planes, n_nodes, cells, a, b, n_b, logs, logsums, base):
     """Refine four kinds of cells (z; a,z; b,z; a,b,z) by every node in one pass.
 
     Parameters
@@ -141,8 +160,6 @@ def _count_refined(planes, n_nodes, cells, a, b, n_b, logs, logsums, splits, bas
         Table of c * log2(c).
     logsums : ndarray of shape (4, n_nodes), float64
         Is filled with sums of c * log2(c) over the refined cells.
-    splits : ndarray of shape (4, n_nodes), int64
-        Is filled with the number of occupied refined cells less the number of cells.
     base : ndarray of shape (4,), float64
         Is filled with sums of c * log2(c) over the cells.
     """
@@ -154,7 +171,6 @@ def _count_refined(planes, n_nodes, cells, a, b, n_b, logs, logsums, splits, bas
     total_b = np.zeros(n_b, np.int64)
     seen_b = np.empty(n_b, np.int64)
     logsums[:] = 0.0
-    splits[:] = 0
     base[:] = 0.0
     i = 0
     while i < n:
@@ -183,23 +199,23 @@ def _count_refined(planes, n_nodes, cells, a, b, n_b, logs, logsums, splits, bas
                     of_a[k] += joint[k]
                 if total > 1:
                     base[_ABZ] += logs[total]
-                    _add(logsums[_ABZ], splits[_ABZ], joint, total, n_nodes, logs)
+                    _add(logsums[_ABZ], joint, total, n_nodes, logs)
             total = i - a_start
             for k in range(width):
                 of_cell[k] += of_a[k]
             if total > 1:
                 base[_AZ] += logs[total]
-                _add(logsums[_AZ], splits[_AZ], of_a, total, n_nodes, logs)
+                _add(logsums[_AZ], of_a, total, n_nodes, logs)
         total = i - cell_start
         if total > 1:
             base[_Z] += logs[total]
-            _add(logsums[_Z], splits[_Z], of_cell, total, n_nodes, logs)
+            _add(logsums[_Z], of_cell, total, n_nodes, logs)
         for s in range(n_seen):
             value_b = seen_b[s]
             total = total_b[value_b]
             if total > 1:
                 base[_BZ] += logs[total]
-                _add(logsums[_BZ], splits[_BZ], of_b[value_b], total, n_nodes, logs)
+                _add(logsums[_BZ], of_b[value_b], total, n_nodes, logs)
             total_b[value_b] = 0
 
 
@@ -210,7 +226,7 @@ def _shared(table):
 
 
 @njit(cache=True, nogil=True)
-def _sort_by_cell(cells, n_cells):
+def sort_by_cell(cells, n_cells):
     """Return the order that puts the instances of a cell together, by a stable counting sort."""
     start = np.zeros(n_cells + 1, np.int64)
     for i in range(cells.size):
@@ -235,77 +251,13 @@ def _cells_of(states, n_levels, nodes):
 
 
 @njit(cache=True, nogil=True)
-def _take(rows, order, taken):
+def take_rows(rows, order, taken):
     """Fill an array with rows in the given order."""
     for i in range(order.size):
         # Unsigned indices spare the check for negative ones.
         row, place = np.uint64(order[i]), np.uint64(i)
         for k in range(rows.shape[1]):
             taken[place, k] = rows[row, k]
-
-
-@njit(cache=True, nogil=True)
-def context_averages(problem, contexts):
-    """Average the information of nodes about A and B over small sets S of other nodes.
-
-    Parameters
-    ----------
-    problem : Problem
-        Data of one concept at one time step.
-    contexts : ndarray of shape (n_contexts, context_size), int64
-        Sets of nodes. The average of a node is over the sets that do not contain it.
-
-    Returns
-    -------
-    averages : ndarray of shape (4, n_nodes), float64
-        Averages in bits of four quantities: the plug-in contribution I(A;B|S) - I(A;B|S,Y), and
-        I(A;Y|S), I(B;Y|S) and I(B;Y|A,S) with the Miller-Madow correction of each entropy.
-    cells : ndarray of shape (n_nodes,), float64
-        Average number of occupied cells of (S, Y).
-    """
-    states, n_levels, planes, a, b, n_b, logs = problem
-    n, n_nodes = states.shape
-    averages = np.zeros((4, n_nodes))
-    occupied = np.zeros(n_nodes)
-    n_used = np.zeros(n_nodes)
-    logsums = np.empty((4, n_nodes))
-    splits = np.empty((4, n_nodes), np.int64)
-    base = np.empty(4)
-    entropies = np.empty(4)
-    correction = 1.0 / (2.0 * np.log(2.0))
-    # Allocated once, because new memory for every set may take longer than the counting.
-    sorted_planes = np.empty_like(planes)
-    for s in range(contexts.shape[0]):
-        cells, n_cells = _cells_of(states, n_levels, contexts[s])
-        order = _sort_by_cell(cells, n_cells)
-        _take(planes, order, sorted_planes)
-        _count_refined(
-            sorted_planes,
-            n_nodes,
-            cells[order],
-            a[order],
-            b[order],
-            n_b,
-            logs,
-            logsums,
-            splits,
-            base,
-        )
-        for node in range(n_nodes):
-            inside = False
-            for member in contexts[s]:
-                inside |= member == node
-            if inside:
-                continue
-            for kind in range(4):
-                entropies[kind] = base[kind] - logsums[kind, node] + splits[kind, node] * correction
-            averages[0, node] += _shared(base) - _shared(logsums[:, node])
-            averages[1, node] += entropies[_Z] - entropies[_AZ]
-            averages[2, node] += entropies[_Z] - entropies[_BZ]
-            averages[3, node] += entropies[_AZ] - entropies[_ABZ]
-            occupied[node] += n_cells + splits[_Z, node]
-            n_used[node] += 1
-    return averages / (n * n_used), occupied / n_used
 
 
 @njit(cache=True, nogil=True)
@@ -329,12 +281,11 @@ def refined_information(problem, nodes):
     states, n_levels, planes, a, b, n_b, logs = problem
     n, n_nodes = states.shape
     logsums = np.empty((4, n_nodes))
-    splits = np.empty((4, n_nodes), np.int64)
     base = np.empty(4)
     cells, n_cells = _cells_of(states, n_levels, nodes)
-    order = _sort_by_cell(cells, n_cells)
+    order = sort_by_cell(cells, n_cells)
     _count_refined(
-        planes[order], n_nodes, cells[order], a[order], b[order], n_b, logs, logsums, splits, base
+        planes[order], n_nodes, cells[order], a[order], b[order], n_b, logs, logsums, base
     )
     return _shared(base) / n, _shared(logsums) / n
 
@@ -429,8 +380,7 @@ def shrink(problem):
     for step in range(n_nodes):
         n_remaining = n_nodes - step
         logsums = np.empty((4, n_remaining))
-        splits = np.empty((4, n_remaining), np.int64)
-        _count_refined(planes, n_remaining, cells, a, b, n_b, logs, logsums, splits, base)
+        _count_refined(planes, n_remaining, cells, a, b, n_b, logs, logsums, base)
         if step == 0:
             information[0] = _shared(base) / n
         shared = _shared(logsums)

@@ -8,22 +8,26 @@ from tqdm.auto import tqdm
 
 from .._docs import fill_docs
 from .._intervals import subsampling_interval
-from .._validation import (
-    NO_STATE,
-    check_alpha,
-    check_choice,
-    check_codes,
-    check_integer,
-    check_states,
+from .._validation import NO_STATE, check_alpha, check_choice, check_integer, check_states
+from ._codes import make_codes
+from ._information import mutual_information
+from ._methods import (
+    DEFAULT_METHOD,
+    METHODS,
+    TESTABLE,
+    make_plan,
+    throughput_problem,
+    throughput_terms,
 )
-from ._definition import check_problem
-from ._methods import DEFAULT_METHOD, METHODS, TESTABLE, make_plan
+from ._remarks import map_remarks, warn_of
 from ._significance import (
+    FEWEST_PERMUTATIONS,
+    chance_and_heard,
     half_scores,
     n_beyond_chance,
-    permutation_pvalues,
-    permuted_scores,
-    recoded,
+    permuted_among,
+    permuted_terms,
+    permuted_within,
 )
 
 
@@ -33,26 +37,30 @@ def relay_scores(
     concept_out,
     states,
     *,
+    log_odds=None,
+    labels=None,
     method=DEFAULT_METHOD,
     n_contexts=64,
     context_size=None,
     random_state=None,
 ):
-    """Compute the relay information of every node, for one concept at one time step.
+    r"""Compute the relay information of every node, for one concept at one time step.
 
     Parameters
     ----------
     %(concept_in_out)s
     %(states)s
+    log_odds : array-like of shape (n_instances,), optional
+        Log-odds, in any unit, that the network gives to the value in `concept_out`. With them
+        "throughput" can tell relays from other nodes even where the network makes no errors.
+    labels : array-like of shape (n_instances,), optional
+        True classes, if they are more than the values of `concept_in`.
     method : str, default="throughput"
         How relay information is credited to a node Y. S are random small sets of other nodes.
 
         "throughput"
-            min(I(A;Y|S), I(B;Y|S)) + min(I(A;Y|S), I(B;Y|A,S)), with averages over S. The first
-            term is the information that enters and leaves the node. The second term is the part
-            of it that is seen to reach B beyond A. It is 0 for nodes that know A but do not
-            influence the output, and for all nodes if the network makes no errors; a score is
-            therefore between once and twice the relayed information.
+            min(I(A;Y|S), I(B;Y|S)), weighted by the evidence that the output depends on the node;
+            see the notes.
         "contexts"
             I(A;B|S) - I(A;B|S,Y), averaged over S: the definition, in populated cells. Nodes that
             know A well have high scores whether or not they influence the output.
@@ -68,11 +76,12 @@ def relay_scores(
             in the place of counts. It needs no cells, but does not see codes that are not linear.
             Use it as a ranking; its bits are those of Gaussian variables.
     n_contexts : int, default=64
-        Number of sets S, or of orders. If there are no more than `n_contexts` different sets, each
-        is used once and the average is exact.
+        Number of sets S, or of orders. "throughput" divides it among the sizes of sets. If there
+        are no more different sets than this, each is used once and the average is exact.
     context_size : int, optional
-        Number of nodes per set. By default the largest number that leaves four instances per
-        cell, at most half of the nodes, and at most 2 ("throughput") or 4 ("contexts").
+        Number of nodes per set; "throughput" uses all sizes from 0 to this one. By default the
+        largest number that leaves four instances per cell, at most half of the nodes, and at most
+        2 ("throughput") or 4 ("contexts").
     %(random_state)s the sets S and the orders
 
     Returns
@@ -87,6 +96,12 @@ def relay_scores(
     ValueError
         If an option is not allowed, or the arrays differ in length.
 
+    Warns
+    -----
+    RelayMapWarning
+        If the network has much information about the concept and no node has any of it, or if
+        nodes that are heard cannot be distinguished from nodes that only know the concept.
+
     See Also
     --------
     relay_map : Scores over concepts and time steps, with coverage and significance.
@@ -94,9 +109,29 @@ def relay_scores(
 
     Notes
     -----
-    Relay information is defined in [1]_. The entropies in "throughput" have the Miller-Madow
-    correction; min(I(A;Y), I(B;Y)) is the minimum mutual information of [2]_, an upper bound of
-    the information that A and B share through Y.
+    Relay information is defined in [1]_. The score of "throughput" is
+
+    .. math::
+
+        \min(I(A; Y | S), I(B; Y | S)) \; e^{\min(0, E - E_0)}, \quad
+        E = n \ln 2 \; I(B; Y | C, S)
+
+    with the true class C. All information is the mean over sets S of each size, and over the sizes
+    0, 1, ..., `context_size`; its entropies have the Miller-Madow correction. The minimum of
+    I(A;Y) and I(B;Y) is an upper bound of the information that A and B share through Y [2]_. E is
+    the evidence, in nats, that the output depends on the node beyond the true class, and
+    :math:`E_0 = \min(6 \sigma, \max(0, \max E - 4 \sigma))` is the evidence that is asked for,
+    where :math:`\sigma` is the standard deviation of E for a node that is not heard, and
+    :math:`\max E` that of the best node. If no node is seen to be heard, :math:`E_0` is 0, and no
+    score is reduced.
+
+    B is the predicted value, together with whether `log_odds` are above their median among the
+    instances of the same class with the same prediction. The sets S see the lower and the upper
+    half of the states.
+
+    A node that alone carries the concept has H(A) bits, and each of many copies of it has at least
+    H(A) / (`context_size` + 1). Scores are comparable between nodes, time steps and networks with
+    the same `context_size`. The scores of several nodes do not add up.
 
     References
     ----------
@@ -119,22 +154,25 @@ def relay_scores(
     >>> coin = rng.integers(0, 2, 1000)
     >>> states = np.c_[heard, decoy, coin]
     >>> relay_scores(a, heard, states, random_state=0).round(1)
-    array([0.7, 0.2, 0. ])
+    array([0.4, 0. , 0. ])
     >>> relay_scores(a, heard, states, method="single").round(1) + 0.0
     array([0.5, 0.4, 0. ])
     """
-    a, b, states = check_problem(concept_in, concept_out, states)
+    states = check_states(states, ndim=2)
+    codes = make_codes(concept_in, concept_out, log_odds, labels, n_instances=len(states))
     seed = check_random_state(random_state).randint(2**31 - 1)
     plan = make_plan(
         method,
         *states.shape,
         n_states=_n_states(states),
-        n_values=1 + max(a.max(), b.max()),
+        n_values=_n_values(codes),
         n_contexts=n_contexts,
         context_size=context_size,
         random_state=seed,
     )
-    return METHODS[method](a, b, states, plan)[0]
+    scores, _ = METHODS[method](codes, states, plan)
+    warn_of(map_remarks(Bunch(relay_map=scores[None, None], **_what_there_is([codes], method))))
+    return scores
 
 
 @fill_docs
@@ -143,6 +181,8 @@ def relay_map(
     concept_out,
     states,
     *,
+    log_odds=None,
+    labels=None,
     method=DEFAULT_METHOD,
     n_contexts=64,
     context_size=None,
@@ -163,15 +203,19 @@ def relay_map(
     states : array-like of shape (n_instances, n_timepoints, n_nodes)
         Discretized states, integers from 0; 255 after the end of a series. An instance counts only
         at the time steps that it has.
+    log_odds : array-like of shape (n_instances, n_concepts), optional
+        Log-odds, in any unit, that the network gives to the values in `concept_out`.
+    labels : array-like of shape (n_instances,), optional
+        True classes, if they are more than the values of a concept.
     %(method)s
     n_contexts : int, default=64
-        Number of sets of nodes to condition on. The same sets are used for every concept, and for
-        all time steps with the same number of instances.
+        Number of sets of nodes to condition on. The same sets are used for every concept and time
+        step.
     context_size : int, optional
-        Number of nodes per set. By default it depends on the number of instances at each time
-        step; see :func:`relay_scores`.
+        Number of nodes per set; see :func:`relay_scores`. By default it is decided for the median
+        number of instances of the time steps, and is the same at all of them.
     n_permutations : int, default=0
-        Number of permutations of A, and of B, to tell relays from chance. Available with
+        Number of permutations for each of two tests, 0 or at least 3. Available with
         ``method="throughput"`` only.
     n_resamples : int, default=0
         Number of random halves of the instances for confidence intervals; 0 or at least 2.
@@ -193,16 +237,29 @@ def relay_map(
             4 is not reliable.
         n_instances : ndarray of shape (n_timepoints,)
             Number of instances that have each time step.
+        information : ndarray of shape (n_concepts,)
+            I(A;B) in bits, the information about each concept in the predictions.
+        unexplained : ndarray of shape (n_concepts,)
+            With ``method="throughput"``: H(B|C) in bits, the part of the output that the true class
+            leaves open. If it is 0, nodes that are heard cannot be distinguished from others.
+        remarks : list of str
+            What the map cannot show. It is also the text of the warning.
         pvalues : ndarray of shape (n_concepts, n_timepoints, n_nodes)
-            With `n_permutations`: the larger of the p-values under permuted A and permuted B,
-            not corrected for multiple testing.
-        significant : ndarray of shape (n_concepts, n_timepoints, n_nodes), bool
-            With `n_permutations`: whether the value is above chance, at a false discovery rate of
-            `alpha` over all values of the map (Benjamini-Hochberg).
-        n_beyond : int
+            With `n_permutations`: p-values of the test of chance, not corrected for multiple
+            testing.
+        pvalues_heard : ndarray of shape (n_concepts, n_timepoints, n_nodes)
+            With `n_permutations`: p-values of the test of whether nodes are heard; NaN for concepts
+            for which this cannot be tested.
+        significant, heard : ndarray of shape (n_concepts, n_timepoints, n_nodes), bool
+            With `n_permutations`: whether the node is beyond chance, and whether it is beyond
+            chance and heard, each at a false discovery rate of `alpha` over all values of the map
+            (Benjamini-Hochberg).
+        n_beyond, n_heard : int or None
             With `n_permutations`: size of the smallest set of strongest nodes after which none of
-            the other nodes is above chance, at a family-wise level of `alpha`. Nodes are ordered
-            by their mean over concepts and time steps, weighted by numbers of instances.
+            the other nodes is beyond chance, or beyond chance and heard, at a family-wise level of
+            `alpha`. Nodes are ordered by their mean over concepts and time steps, weighted by
+            numbers of instances. None with fewer than 1 / `alpha` permutations, because no node
+            could be found with them.
         confidence_interval : ndarray of shape (2, n_concepts, n_timepoints, n_nodes)
             With `n_resamples`: lower and upper end of the intervals, by subsampling halves.
 
@@ -213,6 +270,11 @@ def relay_map(
     ValueError
         If an option is not allowed, or the arrays do not fit together.
 
+    Warns
+    -----
+    RelayMapWarning
+        If there are `remarks`.
+
     See Also
     --------
     relay_scores : One concept at one time step; describes the methods.
@@ -220,11 +282,14 @@ def relay_map(
 
     Notes
     -----
-    A node that encodes A but does not influence the output may differ from chance when A, or the
-    states, are permuted. A node that drives B without knowing A may differ from chance when B is
-    permuted. A relay must differ from chance under both permutations. The p-values pool the
-    permuted scores of all nodes at the same concept and time step, each less the mean and in
-    units of the standard deviation of its node.
+    *Chance* asks whether a node has to do with A and with B. Under its null hypothesis the states
+    of all nodes are permuted over instances together, A and B being kept as pairs, and the p-value
+    is the larger of those of I(A;Y|S) and I(B;Y|S). *Heard* asks whether a node has to do with the
+    output beyond the true class. The states are permuted within true classes, and the p-value is
+    that of I(B;Y|C,S). Nodes that only know the concept are beyond chance and not heard.
+
+    Null values of all nodes are pooled. Each is standardized by the other null values of its node,
+    and the observed value by all of them.
 
     Examples
     --------
@@ -239,36 +304,75 @@ def relay_map(
     array([[[1., 0.],
             [0., 1.]]])
     """
+    result = compute_relay_map(
+        concept_in,
+        concept_out,
+        states,
+        log_odds,
+        labels,
+        method=method,
+        n_contexts=n_contexts,
+        context_size=context_size,
+        n_permutations=n_permutations,
+        n_resamples=n_resamples,
+        alpha=alpha,
+        random_state=random_state,
+        n_jobs=n_jobs,
+        verbose=verbose,
+    )
+    warn_of(result.remarks)
+    return result
+
+
+def compute_relay_map(
+    concept_in,
+    concept_out,
+    states,
+    log_odds=None,
+    labels=None,
+    *,
+    method=DEFAULT_METHOD,
+    n_contexts=64,
+    context_size=None,
+    n_permutations=0,
+    n_resamples=0,
+    alpha=0.05,
+    random_state=None,
+    n_jobs=None,
+    verbose=0,
+):
+    """Return the result of :func:`relay_map`, with its arguments, without the warning."""
     states = check_states(states, ndim=3)
-    columns_a, columns_b = _check_concept_columns(concept_in, concept_out, len(states))
     check_map_options(method, n_permutations, n_resamples, alpha)
+    concepts = _check_concepts(concept_in, concept_out, log_odds, labels, len(states))
     rng = check_random_state(random_state)
-    seed = rng.randint(2**31 - 1)
+    n_instances = (states[:, :, 0] != NO_STATE).sum(axis=0)
+    plan = make_plan(
+        method,
+        int(np.quantile(n_instances, 0.5, method="lower")),
+        states.shape[2],
+        _n_states(states),
+        max(map(_n_values, concepts)),
+        n_contexts,
+        context_size,
+        rng.randint(2**31 - 1),
+    )
     shuffles = _permutations(rng, n_permutations, len(states))
     samples = _permutations(rng, n_resamples, len(states))
-    n_instances = (states[:, :, 0] != NO_STATE).sum(axis=0)
-    n_timepoints, n_nodes = states.shape[1:]
-    n_states = _n_states(states)
-    n_values = 1 + max(int(codes.max()) for codes in (*columns_a, *columns_b))
-    plans = {  # the size of the sets depends on the number of instances at a time step
-        n: make_plan(method, n, n_nodes, n_states, n_values, n_contexts, context_size, seed)
-        for n in set(n_instances.tolist())
-    }
-    problems = [
-        (a, b, t) for a, b in zip(columns_a, columns_b, strict=True) for t in range(n_timepoints)
-    ]
+    problems = [(codes, t) for codes in concepts for t in range(states.shape[1])]
     # Every task gets the same whole arrays, because joblib can share these between workers.
     options = {"prefer": "threads", "return_as": "generator", **_dispatch(n_jobs, len(problems))}
     results = Parallel(n_jobs, **options)(
-        delayed(_step)(
-            method, a, b, states, t, plans[int(n_instances[t])], shuffles, samples, alpha
-        )
-        for a, b, t in problems
+        delayed(_step)(method, codes, states, t, plan, shuffles, samples, alpha)
+        for codes, t in problems
     )
     bar = tqdm(results, total=len(problems), disable=not verbose, desc="relay map", unit="step")
-    return _gather(
-        bar, (len(columns_a), n_timepoints, n_nodes), n_instances, shuffles, samples, alpha
-    )
+    result = Bunch(n_instances=n_instances, **_what_there_is(concepts, method))
+    _gather(bar, result, (len(concepts), *states.shape[1:]), n_permutations, n_resamples)
+    if n_permutations:
+        _decide(result, n_permutations, alpha)
+    result.remarks = map_remarks(result)
+    return result
 
 
 def check_map_options(method, n_permutations, n_resamples, alpha):
@@ -285,13 +389,22 @@ def check_map_options(method, n_permutations, n_resamples, alpha):
     check_integer(n_resamples, name="n_resamples", low=0)
     if n_resamples == 1:
         raise ValueError("n_resamples=1; expected 0 or an integer >= 2.")
+    if 0 < n_permutations < FEWEST_PERMUTATIONS:
+        raise ValueError(
+            f"n_permutations={n_permutations}; expected 0 or an integer >= {FEWEST_PERMUTATIONS}, "
+            "because p-values are not valid with fewer."
+        )
     if n_permutations and method not in TESTABLE:
         raise ValueError(
             f"n_permutations={n_permutations!r}; expected 0 with method={method!r}. P-values are "
-            f"valid with {', '.join(map(repr, TESTABLE))} only: a permutation of A or B removes "
-            "I(A;B), which is part of the other scores, so that noise would look like relays."
+            f"available with {', '.join(map(repr, TESTABLE))} only."
         )
     check_alpha(alpha)
+
+
+def fewest_for_number(alpha):
+    """Return the smallest number of permutations with which a number of relays can be found."""
+    return max(FEWEST_PERMUTATIONS, int(np.ceil(1.0 / alpha)))
 
 
 def _dispatch(n_jobs, n_tasks):
@@ -308,49 +421,76 @@ def _permutations(rng, number, n_instances):
     return np.array(drawn, dtype=np.int64).reshape(number, n_instances)
 
 
-def _step(method, a, b, states, timepoint, plan, shuffles, samples, alpha):
-    """Return scores, coverage, permuted scores and intervals of one concept at one time step."""
+def _step(method, codes, states, timepoint, plan, shuffles, samples, alpha):
+    """Return what is computed of one concept at one time step, by name."""
     score, states = METHODS[method], states[:, timepoint]
-    rows = np.flatnonzero(states[:, 0] != NO_STATE)
-    if not rows.size:
+    present = states[:, 0] != NO_STATE
+    if not present.any():
         return None
     # Numba would compile the kernels again for read-only arrays, which worker processes receive.
-    plan = np.require(plan, requirements="W")
-    scores, coverage = score(*recoded(a[rows], b[rows]), states[rows], plan)
-    nulls = ends = None
+    plan = tuple(np.require(part, requirements="W") for part in plan)
+    within = [permuted_within(codes.classes, order) for order in shuffles]
+    codes, states = codes.take(present), states[present]
+    scores, coverage = score(codes, states, plan)
+    step = {"relay_map": scores, "coverage": coverage}
     if len(shuffles):
-        nulls = permuted_scores(score, a, b, states, rows, plan, shuffles)
+        chance, unheard = (permuted_among(present, np.array(s)) for s in (shuffles, within))
+        step["terms"] = throughput_terms(throughput_problem(codes, states), plan)[0]
+        step["nulls"] = permuted_terms(codes, states, plan, chance, unheard)
     if len(samples):
-        draws = half_scores(score, a, b, states, rows, plan, samples)
-        ends = subsampling_interval(scores, draws, alpha)
-    return scores, coverage, nulls, ends
+        position = np.cumsum(present) - 1
+        orders = [position[sample[present[sample]]] for sample in samples]
+        draws = half_scores(score, codes, states, plan, orders)
+        step["confidence_interval"] = subsampling_interval(scores, draws, alpha)
+    return step
 
 
-def _gather(steps, shape, n_instances, shuffles, samples, alpha):
-    """Collect the results of all steps into maps, with the sum of the permuted scores only."""
-    names = ["relay_map", "coverage"] + ["pvalues"] * bool(len(shuffles))
-    maps = {name: np.full(shape, np.nan) for name in names}
-    interval = np.full((2, *shape), np.nan)
-    null_sum = np.zeros((2, len(shuffles), shape[2]))
+def _gather(steps, result, shape, n_permutations, n_resamples):
+    """Collect the results of all steps into maps, with sums over steps of what tests need."""
+    names = ["relay_map", "coverage"]
+    result.update({name: np.full(shape, np.nan) for name in names})
+    if n_permutations:
+        result.pvalues, result.pvalues_heard = np.full((2, *shape), np.nan)
+        result.terms = np.zeros((3, shape[2]))
+        result.nulls = np.zeros((n_permutations, 3, shape[2]))
+    if n_resamples:
+        result.confidence_interval = np.full((2, *shape), np.nan)
     for index, step in enumerate(steps):
         if step is None:
             continue
-        scores, coverage, nulls, ends = step
         where = np.unravel_index(index, shape[:2])
-        maps["relay_map"][where], maps["coverage"][where] = scores, coverage
-        if len(shuffles):
-            maps["pvalues"][where] = permutation_pvalues(scores, nulls)
-            null_sum += nulls * n_instances[where[1]]
-        if len(samples):
-            interval[:, *where] = ends
-    result = Bunch(**maps, n_instances=n_instances)
-    if len(shuffles):
-        result.significant = _significant(result.pvalues, alpha)
-        total = np.nansum(result.relay_map * n_instances[:, None], axis=(0, 1))
-        result.n_beyond = n_beyond_chance(total, null_sum, alpha)
-    if len(samples):
-        result.confidence_interval = interval
-    return result
+        for name in names:
+            result[name][where] = step[name]
+        if n_permutations:
+            result.pvalues[where], result.pvalues_heard[where] = chance_and_heard(
+                step["terms"], step["nulls"]
+            )
+            for name in ("terms", "nulls"):
+                result[name] += step[name] * result.n_instances[where[1]]
+        if n_resamples:
+            result.confidence_interval[:, *where] = step["confidence_interval"]
+
+
+def _decide(result, n_permutations, alpha):
+    """Add which values are significant, and how many nodes are; remove the sums behind it."""
+    result.pvalues_heard[result.unexplained == 0] = np.nan
+    result.significant = _significant(result.pvalues, alpha)
+    result.heard = _significant(np.maximum(result.pvalues, result.pvalues_heard), alpha)
+    chance, heard = chance_and_heard(result.pop("terms"), result.pop("nulls"))
+    total = np.nansum(result.relay_map * result.n_instances[:, None], axis=(0, 1))
+    result.n_beyond = result.n_heard = None
+    if n_permutations >= fewest_for_number(alpha):
+        result.n_beyond = n_beyond_chance(total, chance, alpha)
+        result.n_heard = n_beyond_chance(total, np.maximum(chance, heard), alpha)
+
+
+def _what_there_is(concepts, method):
+    """Return the information that there is about every concept, by name."""
+    information = [mutual_information(codes.a, codes.b) for codes in concepts]
+    there_is = {"information": np.maximum(information, 0.0)}  # rounding may make zero negative
+    if method == "throughput":
+        there_is["unexplained"] = np.array([codes.unexplained() for codes in concepts])
+    return there_is
 
 
 def _significant(pvalues, alpha):
@@ -371,26 +511,26 @@ def _n_states(states):
     return max(top + 1, 2)
 
 
-def _smallest_integers(codes):
-    """Return codes in the smallest integer type, because every task is sent a copy."""
-    return codes.astype(np.min_scalar_type(int(codes.max())))
+def _n_values(codes):
+    """Return the largest number of values that a variable of a concept has."""
+    return 1 + max(int(values.max()) for values in codes)
 
 
-def _check_concept_columns(concept_in, concept_out, n_instances):
-    """Return the columns of both concept arrays as lists of codes."""
+def _check_concepts(concept_in, concept_out, log_odds, labels, n_instances):
+    """Return the codes of every concept."""
     tables = {"concept_in": np.asarray(concept_in), "concept_out": np.asarray(concept_out)}
+    if log_odds is not None:
+        tables["log_odds"] = np.asarray(log_odds)
     for name, table in tables.items():
         if table.ndim != 2 or table.shape[1] == 0:
             raise ValueError(f"{name} has shape {table.shape}; expected (n_instances, n_concepts).")
-    shapes = [table.shape for table in tables.values()]
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            f"concept_out has shape {shapes[1]}; expected {shapes[0]}, as in concept_in."
-        )
-    return (
-        [
-            _smallest_integers(check_codes(column, name=name, n_instances=n_instances))
-            for column in table.T
-        ]
-        for name, table in tables.items()
-    )
+        if table.shape != tables["concept_in"].shape:
+            raise ValueError(
+                f"{name} has shape {table.shape}; expected {tables['concept_in'].shape}, as in "
+                "concept_in."
+            )
+    columns = zip(*(table.T for table in tables.values()), strict=True)
+    return [
+        make_codes(*column[:2], *(column[2:] or [None]), labels, n_instances=n_instances).small()
+        for column in columns
+    ]

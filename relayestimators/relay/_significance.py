@@ -1,84 +1,159 @@
-"""Significance of relay scores: permutation tests, number of relays, scores of random halves."""
+"""Significance of relays: permutations, p-values, the number of relays, scores of random halves.
+
+There are two null hypotheses. *Chance*: the states of a node have nothing to do with the true and
+the predicted class. The states of all nodes are permuted over instances, together. *Heard*: given
+the true class, the states of a node have nothing to do with what the network says. The states are
+permuted over the instances of each true class.
+"""
 
 import numpy as np
 
+from ._methods import throughput_problem, throughput_terms
 
-def recoded(*columns):
-    """Return columns of codes without the gaps that appear when instances are left out.
+#: Fewest permutations with valid p-values: every null value is compared with two others at least.
+FEWEST_PERMUTATIONS = 3
+
+
+def permuted_within(groups, order):
+    """Return a permutation that keeps every instance within its group.
 
     Parameters
     ----------
-    *columns : ndarray of shape (n_instances,)
+    groups : ndarray of shape (n_instances,), int
+        Group of every instance.
+    order : ndarray of shape (n_instances,), int
+        Permutation of the instances.
 
     Returns
     -------
-    list of ndarray of shape (n_instances,)
+    ndarray of shape (n_instances,), int
     """
-    return [(np.cumsum(np.bincount(codes) > 0) - 1)[codes] for codes in columns]
+    source = np.empty_like(order)
+    source[np.argsort(groups, kind="stable")] = order[np.argsort(groups[order], kind="stable")]
+    return source
 
 
-def permuted_scores(score, a, b, states, rows, plan, shuffles):
-    """Return the scores with A permuted over instances, and with B permuted.
+def permuted_among(present, sources):
+    """Restrict permutations to the instances that are present.
+
+    An instance takes the value of the first present instance that is reached when the permutation
+    is applied again and again. Two instances that are both present at two time steps therefore
+    mostly keep together, and so null values may be added over time steps.
 
     Parameters
     ----------
-    score : callable
-        A method: (a, b, states, plan) -> (scores, coverage).
-    a, b : ndarray of shape (n_instances,)
-        Codes of the concept values.
-    states : ndarray of shape (n_instances, n_nodes)
-        Discretized states.
-    rows : ndarray of shape (n_present,)
-        The instances that have the time step.
-    plan : ndarray
-        Sets or orders of nodes that the method uses.
-    shuffles : ndarray of shape (n_permutations, n_instances)
+    present : ndarray of shape (n_instances,), bool
+        Whether an instance is present.
+    sources : ndarray of shape (n_permutations, n_instances), int
         Permutations of all instances.
 
     Returns
     -------
-    ndarray of shape (2, n_permutations, n_nodes)
-        First with A permuted, then with B permuted.
+    ndarray of shape (n_permutations, n_present), int
+        Permutations of the numbers from 0 to n_present - 1.
     """
-    states = states[rows]
-    nulls = []
-    for shuffle in shuffles:
-        for x, y in ((a[shuffle][rows], b[rows]), (a[rows], b[shuffle][rows])):
-            nulls.append(score(*recoded(x, y), states, plan)[0])
-    return np.array(nulls).reshape(len(shuffles), 2, -1).swapaxes(0, 1)
+    among = sources[:, present]
+    while (absent := ~present[among]).any():
+        rows = np.nonzero(absent)[0]
+        among[absent] = sources[rows, among[absent]]
+    return (np.cumsum(present) - 1)[among]
 
 
-def permutation_pvalues(scores, nulls):
-    """Return the larger of the p-values under permuted A and under permuted B.
+def permuted_terms(codes, states, plan, chance, unheard):
+    """Return the terms of "throughput" under both null hypotheses.
 
     Parameters
     ----------
-    scores : ndarray of shape (n_nodes,)
-    nulls : ndarray of shape (2, n_permutations, n_nodes)
-        From `permuted_scores`.
+    codes : Codes
+        Variables of the concept.
+    states : ndarray of shape (n_instances, n_nodes)
+        Discretized states.
+    plan : tuple of ndarray
+        Sets of nodes.
+    chance, unheard : ndarray of shape (n_permutations, n_instances)
+        Permutations over all instances, and within true classes.
+
+    Returns
+    -------
+    ndarray of shape (n_permutations, 3, n_nodes)
+        What enters and what leaves a node by chance, and what a node that is not heard adds to the
+        true class.
+    """
+    order = np.lexsort((codes.said, codes.classes, codes.a))
+    nulls = []
+    for everywhere, within in zip(chance, unheard, strict=True):
+        by_chance, not_heard = (
+            throughput_terms(throughput_problem(codes, states[source], order), plan)[0]
+            for source in (everywhere, within)
+        )
+        nulls.append([*by_chance[:2], not_heard[2]])
+    return np.array(nulls)
+
+
+def pooled_pvalues(observed, nulls):
+    r"""Return p-values for which the null values of all nodes are pooled.
+
+    Each null value is standardized by the mean and the standard deviation of the other m - 1 null
+    values of its node, and the observed value by those of all m. Both are scaled as a further value
+    of a normal sample is: :math:`(x - \bar x_k) / (s_k \sqrt{1 + 1/k})` with k values.
+
+    Parameters
+    ----------
+    observed : ndarray of shape (n_nodes,)
+        Observed values.
+    nulls : ndarray of shape (n_permutations, n_nodes)
+        Null values of at least three permutations.
 
     Returns
     -------
     ndarray of shape (n_nodes,)
-        At least 1 / (1 + n_permutations * n_nodes).
+        At least 1 / (1 + n_permutations * n_nodes); 1 for nodes whose null values are all equal.
     """
-    standard, null_standard = _standardized(scores, nulls)
-    pvalues = []
-    for side in range(2):
-        pool = np.sort(null_standard[side], axis=None)
-        above = pool.size - np.searchsorted(pool, standard[side], side="left")
-        pvalues.append((1 + above) / (1 + pool.size))
-    return np.maximum(*pvalues)
+    m = len(nulls)
+    constant = np.ptp(nulls, axis=0) < 1e-12
+    scale = np.where(constant, 1.0, nulls.std(axis=0, ddof=1) * np.sqrt(1 + 1 / m))
+    standard = (observed - nulls.mean(axis=0)) / scale
+    mean = (nulls.sum(axis=0) - nulls) / (m - 1)
+    squares = ((nulls - nulls.mean(axis=0)) ** 2).sum(axis=0)
+    away = nulls - mean
+    # Sum of squares about the mean of the others, without the value itself.
+    variance = np.maximum(squares - away**2 * (m - 1) / m, 0.0) / (m - 2)
+    flat = variance < 1e-24
+    deviation = np.sqrt(np.where(flat, 1.0, variance) * (1 + 1 / (m - 1)))
+    far = np.where(np.abs(away) < 1e-12, 0.0, np.copysign(np.inf, away))
+    pool = np.sort(np.where(flat, far, away / deviation), axis=None)
+    above = pool.size - np.searchsorted(pool, standard, side="left")
+    return np.where(constant, 1.0, (1 + above) / (1 + pool.size))
 
 
-def n_beyond_chance(scores, nulls, alpha):
+def chance_and_heard(terms, nulls):
+    """Return the p-values of both null hypotheses.
+
+    Parameters
+    ----------
+    terms : ndarray of shape (3, n_nodes)
+        What enters a node, what leaves it, and what it adds to the true class.
+    nulls : ndarray of shape (n_permutations, 3, n_nodes)
+        From `permuted_terms`.
+
+    Returns
+    -------
+    chance : ndarray of shape (n_nodes,)
+        The larger of the p-values of what enters and of what leaves, because a relay needs both.
+    heard : ndarray of shape (n_nodes,)
+        The p-value of what is added.
+    """
+    enters, leaves, heard = (pooled_pvalues(terms[k], nulls[:, k]) for k in range(3))
+    return np.maximum(enters, leaves), heard
+
+
+def n_beyond_chance(scores, pvalues, alpha):
     """Return the number of strongest nodes after which the other nodes look like chance.
 
     Parameters
     ----------
-    scores : ndarray of shape (n_nodes,)
-    nulls : ndarray of shape (2, n_permutations, n_nodes)
-        Scores of the same kind with A permuted, and with B permuted.
+    scores, pvalues : ndarray of shape (n_nodes,)
+        Score and p-value of every node.
     alpha : float
         Family-wise level of the test.
 
@@ -88,7 +163,7 @@ def n_beyond_chance(scores, nulls, alpha):
         Nodes are counted from the strongest, as long as the smallest p-value among the other nodes
         times their number is at most `alpha` (Bonferroni's test, in steps as in Holm's method).
     """
-    pvalues = permutation_pvalues(scores, nulls)[np.argsort(-scores, kind="stable")]
+    pvalues = pvalues[np.argsort(-scores, kind="stable")]
     for taken in range(len(pvalues)):
         rest = pvalues[taken:]
         if rest.min() * len(rest) > alpha:
@@ -96,31 +171,21 @@ def n_beyond_chance(scores, nulls, alpha):
     return len(pvalues)
 
 
-def _standardized(scores, nulls):
-    """Return scores and permuted scores, standardized by the permuted scores of each node."""
-    mean = nulls.mean(axis=1)
-    deviation = nulls.std(axis=1)
-    deviation[deviation < 1e-12] = np.inf  # a constant node is never significant
-    return (scores - mean) / deviation, (nulls - mean[:, None]) / deviation[:, None]
-
-
-def half_scores(score, a, b, states, rows, plan, shuffles):
+def half_scores(score, codes, states, plan, orders):
     """Return the scores of random halves of the instances.
 
     Parameters
     ----------
-    score, a, b, states, rows, plan
-        As in `permuted_scores`.
-    shuffles : ndarray of shape (n_halves, n_instances)
-        Permutations of all instances; the first half of the present instances is scored.
+    score : callable
+        A method: (codes, states, plan) -> (scores, coverage).
+    codes, states, plan
+        As in `permuted_terms`.
+    orders : iterable of ndarray of shape (n_instances,)
+        Permutations of the instances; the first half of each is scored.
 
     Returns
     -------
     ndarray of shape (n_halves, n_nodes)
     """
-    present = np.isin(np.arange(len(states)), rows)
-    draws = []
-    for shuffle in shuffles:
-        half = shuffle[present[shuffle]][: max(1, len(rows) // 2)]
-        draws.append(score(*recoded(a[half], b[half]), states[half], plan)[0])
-    return np.array(draws)
+    halves = [order[: max(1, len(states) // 2)] for order in orders]
+    return np.array([score(codes.take(half), states[half], plan)[0] for half in halves])

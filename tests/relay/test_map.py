@@ -8,19 +8,20 @@ import numpy as np
 import pytest
 from test_information import reference_cmi
 
-from relayestimators import relay_map
+from relayestimators import StateDiscretizer, relay_map
 from relayestimators.relay import (
     METHODS,
+    RelayMapWarning,
     relay_group,
     relay_information,
     relay_pairs,
     relay_scores,
     shrinking_subset_aggregation,
 )
-from relayestimators.relay._concepts import concept_values
+from relayestimators.relay._concepts import concept_log_odds, concept_values
 from relayestimators.relay._counting import order_contributions, sort_problem
 from relayestimators.relay._methods import default_context_size, draw_contexts
-from relayestimators.relay._order import strongest_nodes
+from relayestimators.relay._order import n_tied, ranking_of, strongest_nodes
 
 
 def reference_shrink(a, b, states):
@@ -118,21 +119,34 @@ def reference_conditional_entropy(y, given):
     return plug_in + (len(joint) - len(of_z)) / (2 * len(y) * math.log(2))
 
 
-def reference_throughput(a, b, states, size):
-    n_nodes = states.shape[1]
-    scores = []
+def reference_throughput(a, said, classes, states, largest):
+    """Return bits carried, weighted by the evidence that a node is heard, by the definition."""
+    n, n_nodes = states.shape
+    halves = states * 2 // max(int(states.max()) + 1, 2)
+    carried, evidence, deviation = [], [], []
     for node in range(n_nodes):
-        y, values = states[:, node], []
-        for s in combinations([k for k in range(n_nodes) if k != node], size):
-            z = states[:, list(s)]
-            h, h_a, h_b, h_ab = (
-                reference_conditional_entropy(y, np.column_stack(given))
-                for given in ((z, y * 0), (z, a), (z, b), (z, a, b))
-            )
-            values.append([h - h_a, h - h_b, h_a - h_ab])
-        with_a, with_b, beyond_a = np.mean(values, axis=0)
-        scores.append(min(with_a, with_b) + min(with_a, beyond_a))
-    return scores
+        y, of_sizes = states[:, node], []
+        for size in range(largest + 1):
+            terms = []
+            for s in combinations([k for k in range(n_nodes) if k != node], size):
+                z = halves[:, list(s)]
+                h, h_a, h_b, h_c, h_cb = (
+                    reference_conditional_entropy(y, np.column_stack(given))
+                    for given in ((z, y * 0), (z, a), (z, said), (z, classes), (z, classes, said))
+                )
+                terms.append([h - h_a, h - h_b, h_c - h_cb])
+            of_sizes.append(np.mean(terms, axis=0))
+        enters, leaves, beyond = np.mean(of_sizes, axis=0)
+        carried.append(min(enters, leaves))
+        evidence.append(n * math.log(2) * beyond)
+        freedom = sum(
+            (len(set(y[classes == c])) - 1) * (len(set(said[classes == c])) - 1)
+            for c in set(classes.tolist())
+        )
+        deviation.append(math.sqrt(max(freedom, 1) / 2))
+    best = max(0, *(e - 4 * d for e, d in zip(evidence, deviation, strict=True)))
+    asked = [min(6 * d, best) for d in deviation]
+    return [c * math.exp(min(0, e - x)) for c, e, x in zip(carried, evidence, asked, strict=True)]
 
 
 @every_problem
@@ -140,7 +154,152 @@ def test_throughput_equals_its_reference_implementation(problem):
     a, b, states = problem
     size = min(2, states.shape[1] - 1)
     scores = relay_scores(a, b, states, n_contexts=1000, context_size=size)
-    np.testing.assert_allclose(scores, reference_throughput(a, b, states, size), atol=1e-10)
+    expected = reference_throughput(a, b, a, states, size)
+    np.testing.assert_allclose(scores, expected, atol=1e-10)
+
+
+def reference_margin(b, log_odds, classes):
+    """Return (what is said, whether the margin is above the median of those alike)."""
+    large = []
+    for said, odds, c in zip(b, log_odds, classes, strict=True):
+        alike = sorted(log_odds[(b == said) & (classes == c)])
+        below = sum(x < odds for x in alike) + (sum(x == odds for x in alike) + 1) / 2
+        large.append(below > (len(alike) + 1) / 2)
+    return 2 * b + np.array(large)
+
+
+@every_problem
+def test_throughput_with_margins_and_classes_equals_its_reference_implementation(problem):
+    a, b, states = problem
+    rng = np.random.default_rng(0)
+    labels = 2 * a + rng.integers(0, 2, len(a))  # classes that the concept joins
+    log_odds = rng.normal(size=len(a)).round(1) + states[:, 0]  # with ties
+    size = min(1, states.shape[1] - 1)
+    options = {"log_odds": log_odds, "labels": labels, "n_contexts": 1000, "context_size": size}
+    said = reference_margin(b, log_odds, labels)
+    expected = reference_throughput(a, said, labels, states, size)
+    np.testing.assert_allclose(relay_scores(a, b, states, **options), expected, atol=1e-10)
+
+
+def test_equal_margins_change_nothing():
+    a, b, states = PROBLEMS["binary"]
+    same = relay_scores(a, b, states, log_odds=np.full(len(a), 3.0), random_state=0)
+    np.testing.assert_array_equal(same, relay_scores(a, b, states, random_state=0))
+
+
+@pytest.mark.parametrize("n_copies", [2, 8, 32])
+def test_copies_of_what_passes_are_credited(n_copies):
+    """One bit passes through every node, and the network makes no errors."""
+    a = np.array([0, 1] * 100)
+    scores = relay_scores(a, a, np.repeat(a[:, None], n_copies, axis=1))
+    assert scores.min() > 0.33
+    np.testing.assert_allclose(scores, scores[0])
+
+
+def votes(seed, n_voters, flips, decoy_flips, n=1000, n_nodes=32):
+    """Return a problem where the majority of noisy copies of A is said, and better ones are not."""
+    rng = np.random.default_rng(seed)
+    a, where = rng.integers(0, 2, n), rng.permutation(n_nodes)
+    states = rng.integers(0, 2, (n, n_nodes))
+    for nodes, fraction in (
+        (where[:n_voters], flips),
+        (where[n_voters : n_voters + 3], decoy_flips),
+    ):
+        states[:, nodes] = a[:, None] ^ (rng.random((n, len(nodes))) < fraction)
+    b = (states[:, where[:n_voters]].mean(axis=1) > 0.5).astype(int)
+    return a, b, states, where[:n_voters]
+
+
+@pytest.mark.parametrize(("n_voters", "flips"), [(3, 0.1), (5, 0.2), (9, 0.3)])
+def test_votes_come_before_decoys_that_know_more(n_voters, flips):
+    found = []
+    for seed in range(5):
+        a, b, states, relays = votes(seed, n_voters, flips, 0.02)
+        scores = relay_scores(a, b, states, random_state=0)
+        found.append(np.isin(strongest_nodes(scores, n_voters), relays).mean())
+    assert np.mean(found) >= 0.95
+
+
+def error_free(seed, n=1000):
+    """Return a problem without errors where three of six latches are heard, and the margin."""
+    rng = np.random.default_rng(seed)
+    a, where = rng.integers(0, 2, n), rng.permutation(32)
+    hidden = rng.normal(size=(n, 32))
+    hidden[:, where[:6]] = 3 * (2 * a[:, None] - 1) + 0.6 * hidden[:, where[:6]]
+    odds = hidden[:, where[:3]].sum(axis=1)
+    assert ((odds > 0) == a).all()
+    states = StateDiscretizer().fit_transform(hidden[:, None])[:, 0]
+    return a, states, np.abs(odds), where[:3], where[3:6]
+
+
+def test_the_margin_shows_who_is_heard_where_there_are_no_errors():
+    for seed in range(5):
+        a, states, margin, heard, unheard = error_free(seed)
+        scores = relay_scores(a, a, states, log_odds=margin, random_state=0)
+        assert set(strongest_nodes(scores, 3)) == set(heard)
+        with pytest.warns(RelayMapWarning, match="says the same of all instances of a true class"):
+            blind = relay_scores(a, a, states, random_state=0)
+        assert blind[[*heard, *unheard]].min() > 0.3  # without a margin all of them have the bit
+
+
+def shaped(rng, shape, value, a):
+    """Return activations that encode a noisy bit in a shape that a median cannot see."""
+    if shape == "one-hot":
+        return np.where(a == 1, 0.9, -0.9) + 0.05 * rng.normal(size=len(a))
+    if shape == "sparse":
+        return np.maximum(value - 0.5, 0.0)
+    if shape == "U":
+        return np.exp(0.7 * value) * rng.choice([-1.0, 1.0], len(a))
+    return np.where(a == 1, 0.999, np.where(value > -1.2, -0.999, -1.0))  # saturated levels
+
+
+@pytest.mark.parametrize("shape", ["one-hot", "sparse", "U", "levels"])
+def test_codes_of_any_shape_survive_the_cut(shape):
+    """The concept is on in one of eight instances for "one-hot", in half of them for others."""
+    rng = np.random.default_rng(0)
+    a = (rng.random(1000) < (1 / 8 if shape == "one-hot" else 1 / 2)).astype(int)
+    value = 2.0 * a - 1 + 0.4 * rng.normal(size=1000)
+    hidden = rng.normal(size=(1000, 1, 16))
+    hidden[:, 0, 5] = shaped(rng, shape, value, a)
+    states = StateDiscretizer().fit_transform(hidden)[:, 0]
+    scores = relay_scores(a, a, states, random_state=0)
+    assert scores.argmax() == 5
+    assert scores[5] > 0.5 * relay_scores(a, a, a[:, None])[0]
+
+
+def test_a_map_that_shows_nothing_says_so():
+    """The parity of three nodes passes, of which no node and no pair shows anything."""
+    rng = np.random.default_rng(0)
+    states = rng.integers(0, 2, (500, 8))
+    a = states[:, :3].sum(axis=1) % 2
+    b = a ^ (rng.random(500) < 0.02)
+    with pytest.warns(
+        RelayMapWarning, match=r"predictions have 0\.8\d bits .*about concept 0, but"
+    ):
+        relay_scores(a, b, states, random_state=0)
+    with pytest.warns(RelayMapWarning, match="does not show how the concept is carried") as caught:
+        result = relay_map(a[:, None], b[:, None], states[:, None], random_state=0)
+    assert len(caught) == len(result.remarks) == 1
+    assert result.information[0] == pytest.approx(0.87, abs=0.05)
+
+
+def test_a_map_that_shows_its_relays_gives_no_warning(recwarn):
+    a, b, states, _ = planted(0, 1000, 16)
+    result = relay_map(a[:, None], b[:, None], states[:, None], n_permutations=20, random_state=0)
+    assert result.remarks == []
+    assert not recwarn.list
+
+
+def test_ties_are_counted_and_broken_by_priority():
+    scores = np.array([0.2, 0.5, 0.2 + 1e-12, 0.2, -0.1, np.nan])
+    assert strongest_nodes(scores).tolist() == [1, 0, 2, 3, 4, 5]
+    priority = np.array([5, 4, 3, 2, 1, 0])
+    assert strongest_nodes(scores, priority=priority).tolist() == [1, 3, 2, 0, 4, 5]
+    assert ranking_of(scores, priority=priority).tolist() == [4, 1, 3, 2, 5, 6]
+    assert [int(n_tied(scores, k)) for k in range(1, 7)] == [0, 3, 3, 0, 0, 0]
+    assert n_tied(scores, 2, floor=0.3) == 0
+    assert n_tied(np.stack([scores, scores]), 3).tolist() == [3, 3]
+    assert n_tied(np.zeros(6), 3) == 0  # nodes that relay nothing are not tied relays
 
 
 @every_problem
@@ -368,15 +527,30 @@ def test_an_instance_counts_only_at_the_time_steps_it_has():
     assert np.isnan(result.relay_map[:, 3]).all()
 
 
-def test_coverage_counts_instances_per_cell_of_context_and_node():
-    _, _, states = map_problem()
-    a = states[:, 0, 0]
+def test_coverage_counts_the_cells_that_are_counted():
+    """Cells of the concept, the context in two states, and the node."""
+    concept_in, concept_out, states = map_problem()
+    a, b, y = concept_in[:, 0], concept_out[:, 0], states[:, 0].astype(int)
     options = {"n_contexts": 100, "context_size": 1}
-    result = relay_map(a[:, None], a[:, None], states[:, :1], **options)
+    result = relay_map(a[:, None], b[:, None], states[:, :1], **options)
     for node in range(6):
-        others = [k for k in range(6) if k != node]
-        cells = [len({tuple(row) for row in states[:, 0][:, [k, node]]}) for k in others]
-        assert result.coverage[0, 0, node] == pytest.approx(120 / np.mean(cells))
+        n_cells = []
+        for context in ([], *([k] for k in range(6) if k != node)):
+            joint = np.column_stack([y[:, context] * 2 // 3, y[:, node]])
+            n_cells.append(
+                max(
+                    len({(*row, v) for row, v in zip(joint.tolist(), x, strict=True)})
+                    for x in (a, b)
+                )
+            )
+        mean = (n_cells[0] + np.mean(n_cells[1:])) / 2  # over sizes
+        assert result.coverage[0, 0, node] == pytest.approx(120 / mean)
+
+
+def test_large_alphabets_have_a_low_coverage():
+    a = np.arange(260) % 26
+    states = np.random.default_rng(0).integers(0, 2, (260, 1, 4))
+    assert relay_map(a[:, None], a[:, None], states).coverage.max() < 6
 
 
 @pytest.mark.parametrize(
@@ -387,7 +561,8 @@ def test_context_sizes_keep_cells_filled(method, values, largest):
         for q in (2, 3, 10):
             size = default_context_size(method, n, 64, q, 5)
             assert 0 <= size <= largest
-            assert size == 0 or 4 * values * q ** (size + 1) <= n
+            n_cells = q ** (size + 1) if method == "contexts" else q * 2**size
+            assert size == 0 or 4 * values * n_cells <= n
     assert default_context_size(method, 10_000, 2, 2, 5) == 1
     assert default_context_size(method, 10_000, 32, 2, 5) == largest
 
@@ -399,7 +574,11 @@ def test_every_node_is_outside_some_context(n_nodes, size):
     assert all((np.diff(context) > 0).all() for context in contexts)
     inside = np.array([(contexts == node).any(axis=1).sum() for node in range(n_nodes)])
     assert (inside < len(contexts)).all()
-    assert size == 0 or (inside > 0).all()
+
+
+def test_contexts_are_balanced():
+    contexts = draw_contexts(32, 4, 16, random_state=0)
+    assert np.bincount(contexts.ravel()).tolist() == [2] * 32
 
 
 @pytest.mark.parametrize(
@@ -433,6 +612,51 @@ def test_concept_values_follow_the_table():
     np.testing.assert_array_equal(values, [[1, 6], [0, 5], [1, 6]])
     with pytest.raises(ValueError, match=r"y contains \['c'\]; expected .*\['b', 'a'\]"):
         concept_values(["c"], classes, table)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "match"),
+    [
+        ("log_odds", np.zeros((120, 1)), r"log_odds has shape \(120, 1\); expected \(120, 2\)"),
+        (
+            "log_odds",
+            np.full((120, 2), np.nan),
+            "log_odds has .* expected one number .* without NaN",
+        ),
+        ("log_odds", np.full((120, 2), "a"), "log_odds has .* dtype <U1; expected one number"),
+        ("labels", np.zeros(60), "labels has 60 instances; expected 120"),
+    ],
+)
+def test_bad_margins_and_labels(name, value, match):
+    with pytest.raises(ValueError, match=match):
+        relay_map(*map_problem(), **{name: value})
+
+
+def test_log_odds_of_concepts():
+    """Of the predicted value against the others, from logits where probabilities round to 1."""
+    logits = np.array([[50.0, 0.0, 1.0], [60.0, 0.0, 1.0], [0.0, 1.0, 2.0]])
+    proba = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    table = np.array([[0, 1], [1, 1], [1, 0]])  # class 0 against others, class 2 against others
+    odds = concept_log_odds(logits, proba.astype(np.float32), table)
+    np.testing.assert_allclose(odds[:2, 0], logits[:2, 0] - np.log(1 + np.e), atol=1e-9)
+    np.testing.assert_allclose(odds[2], [np.log(np.e + np.e**2), 2 - np.log(1 + np.e)])
+    plain = concept_log_odds(None, proba, table)
+    np.testing.assert_allclose(plain[2], odds[2])
+    # What is not a logit is not used: here the module puts out probabilities.
+    np.testing.assert_allclose(concept_log_odds(proba, proba, table), plain)
+
+
+def test_gaussian_keeps_equal_nodes_equal_and_has_a_bound():
+    rng = np.random.default_rng(0)
+    a, b, states = random_problem(0, n=300)
+    states = np.column_stack([states, states[:, 1]])
+    order = rng.permutation(300)
+    scores = relay_scores(a, b, states, method="gaussian")
+    again = relay_scores(a[order], b[order], states[order], method="gaussian")
+    np.testing.assert_allclose(again, scores, atol=1e-6)
+    many = np.arange(300)
+    with pytest.raises(ValueError, match="a concept has 300 values with method='gaussian'"):
+        relay_scores(many, many, states, method="gaussian")
 
 
 def test_progress_bar_is_shown_when_asked(capsys):

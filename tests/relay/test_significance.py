@@ -2,49 +2,104 @@
 
 import numpy as np
 import pytest
-from test_map import map_problem, planted
+from test_map import error_free, map_problem, planted, votes
 
 from relayestimators import relay_map
 from relayestimators._intervals import subsampling_interval
-from relayestimators.relay import METHODS
-from relayestimators.relay._methods import TESTABLE, make_plan
+from relayestimators.relay import METHODS, RelayMapWarning
+from relayestimators.relay._codes import Codes, make_codes
+from relayestimators.relay._methods import TESTABLE
 from relayestimators.relay._significance import (
     half_scores,
     n_beyond_chance,
-    permutation_pvalues,
-    permuted_scores,
+    permuted_among,
+    permuted_terms,
+    permuted_within,
+    pooled_pvalues,
 )
 
 
+def reference_pooled_pvalues(observed, nulls):
+    """Compare each null value with the others of its node, and observed values with all."""
+    m, n_nodes = nulls.shape
+    pool = []
+    for k in range(n_nodes):
+        for i in range(m):
+            others = np.delete(nulls[:, k], i)
+            pool.append((nulls[i, k] - others.mean()) / others.std(ddof=1) / np.sqrt(m / (m - 1)))
+    standard = (observed - nulls.mean(axis=0)) / nulls.std(axis=0, ddof=1) / np.sqrt((m + 1) / m)
+    return [(1 + sum(p >= z for p in pool)) / (1 + len(pool)) for z in standard]
+
+
+@pytest.mark.parametrize("m", [3, 5, 40])
+def test_pooled_pvalues_equal_their_reference_implementation(m):
+    rng = np.random.default_rng(m)
+    observed, nulls = rng.normal(size=6), rng.normal(size=(m, 6)) * np.arange(1, 7)
+    expected = reference_pooled_pvalues(observed, nulls)
+    np.testing.assert_allclose(pooled_pvalues(observed, nulls), expected)
+
+
 def test_pvalues_by_hand():
-    """Two nodes whose null scores have mean 0 and standard deviation 1."""
-    nulls = np.array([[[-1.0, 1.0], [1.0, -1.0]], [[-1.0, -1.0], [1.0, 1.0]]])
-    np.testing.assert_allclose(permutation_pvalues(np.array([2.0, 0.0]), nulls), [1 / 5, 3 / 5])
-    far = permutation_pvalues(np.array([2.0, -2.0]), nulls)
-    np.testing.assert_allclose(far, [1 / 5, 1.0])
-
-
-def test_scores_must_exceed_both_permutations():
-    rng = np.random.default_rng(0)
-    nulls = rng.normal(size=(2, 99, 4))
-    nulls[1] += 10  # a permutation of B does not lower the scores
-    assert permutation_pvalues(np.full(4, 5.0), nulls).min() > 0.5
-    assert permutation_pvalues(np.full(4, 15.0), nulls).max() < 0.01
+    """Null values -1, 0, 1: standardized by the two others they are -1.7, 0 and 1.7."""
+    nulls = np.array([[-1.0], [0.0], [1.0]])
+    assert pooled_pvalues(np.array([2.5]), nulls) == pytest.approx(1 / 4)  # 2.5 / sqrt(4/3) > 1.7
+    assert pooled_pvalues(np.array([1.0]), nulls) == pytest.approx(2 / 4)
+    assert pooled_pvalues(np.array([-9.0]), nulls) == pytest.approx(1.0)
 
 
 def test_constant_nodes_are_never_significant():
-    nulls = np.zeros((2, 20, 3))
-    nulls[:, :, 0] = np.random.default_rng(0).normal(size=(2, 20))
-    pvalues = permutation_pvalues(np.array([9.0, 0.0, 0.0]), nulls)
-    assert pvalues[0] < 0.05 < pvalues[1:].min()
+    nulls = np.zeros((20, 3))
+    nulls[:, 0] = np.random.default_rng(0).normal(size=20)
+    nulls[3, 2] = 1.0  # seen once in twenty permutations
+    pvalues = pooled_pvalues(np.array([9.0, 5.0, 0.0]), nulls)
+    assert pvalues[0] < 0.05
+    assert pvalues[1] == 1.0
+    assert pvalues[2] > 0.5
+
+
+def test_states_are_permuted_within_true_classes():
+    rng = np.random.default_rng(0)
+    classes, order = rng.integers(0, 3, 60), rng.permutation(60)
+    source = permuted_within(classes, order)
+    np.testing.assert_array_equal(np.sort(source), np.arange(60))
+    np.testing.assert_array_equal(classes[source], classes)
+    assert (source != np.arange(60)).sum() > 40
+
+
+def test_permutations_keep_instances_together_that_are_present():
+    rng = np.random.default_rng(0)
+    sources = np.array([rng.permutation(50) for _ in range(20)])
+    np.testing.assert_array_equal(permuted_among(np.ones(50, dtype=bool), sources), sources)
+    present = rng.random(50) < 0.7
+    among = permuted_among(present, sources)
+    rows = np.flatnonzero(present)
+    np.testing.assert_array_equal(np.sort(among, axis=1), [np.arange(len(rows))] * 20)
+    kept = present[sources[:, rows]]
+    np.testing.assert_array_equal(rows[among][kept], sources[:, rows][kept])
+
+
+def test_chance_keeps_true_and_predicted_class_together():
+    """Without errors, what a node knows of A by chance it also knows of B."""
+    rng = np.random.default_rng(0)
+    a, states = rng.integers(0, 2, 200), rng.integers(0, 2, (200, 5)).astype(np.uint8)
+    orders = np.array([rng.permutation(200) for _ in range(5)])
+    plan = (np.empty((1, 0), dtype=np.int64),)
+    nulls = permuted_terms(make_codes(a, a), states, plan, orders, orders)
+    assert nulls.shape == (5, 3, 5)
+    np.testing.assert_allclose(nulls[:, 0], nulls[:, 1], atol=1e-12)
+    np.testing.assert_allclose(nulls[:, 2], 0.0, atol=1e-12)  # nothing is said beyond the class
 
 
 def test_number_of_relays_by_steps():
-    nulls = np.random.default_rng(0).normal(size=(2, 199, 10))
+    pvalues = np.array([0.001, 0.6, 0.001, 0.7, 0.001, 0.8, 0.5, 0.9, 0.4, 0.3])
     scores = np.array([9.0, 0.1, 8.0, -0.3, 7.0, 0.2, 0.0, -1.0, 0.3, 0.4])
-    assert n_beyond_chance(scores, nulls, 0.05) == 3
-    assert n_beyond_chance(scores[[1, 3, 5, 6, 7, 8]], nulls[:, :, :6], 0.05) == 0
-    assert n_beyond_chance(scores + 20, nulls, 0.05) == 10
+    assert n_beyond_chance(scores, pvalues, 0.05) == 3
+    assert n_beyond_chance(scores, pvalues + 0.1, 0.05) == 0
+    assert n_beyond_chance(scores, pvalues / 100, 0.05) == 10
+    # Steps as in Holm's method: two p-values of .02 pass after the eight others, and not before.
+    falling = np.arange(10, 0, -1.0)
+    assert n_beyond_chance(falling, np.array([0.001] * 8 + [0.02] * 2), 0.05) == 10
+    assert n_beyond_chance(falling, np.full(10, 0.02), 0.05) == 0
 
 
 def test_interval_has_the_standard_deviation_of_halves():
@@ -54,21 +109,19 @@ def test_interval_has_the_standard_deviation_of_halves():
     assert high[0] == pytest.approx(1 + 1.96 * 2, abs=0.1)
 
 
-def test_halves_are_halves_of_the_present_instances():
+def test_halves_are_halves():
     seen = []
 
-    def score(a, b, states, plan):
+    def score(codes, states, plan):
         seen.append(states[:, 0])
         return states.mean(axis=0), None
 
     states = np.arange(20)[:, None]
-    rows = np.arange(0, 20, 2)
-    shuffles = [np.random.default_rng(k).permutation(20) for k in range(3)]
-    codes = np.zeros(20, dtype=int)
-    assert half_scores(score, codes, codes, states, rows, None, shuffles).shape == (3, 1)
-    for half in seen:
-        assert len(half) == len(set(half)) == 5
-        assert set(half) <= set(rows)
+    orders = [np.random.default_rng(k).permutation(20) for k in range(3)]
+    codes = Codes(*[np.zeros(20, dtype=int)] * 4)
+    assert half_scores(score, codes, states, None, orders).shape == (3, 1)
+    for half, order in zip(seen, orders, strict=True):
+        np.testing.assert_array_equal(half, order[:10])
 
 
 def one_step(seed, n, n_nodes):
@@ -85,24 +138,6 @@ def test_planted_relays_are_significant_and_counted():
         assert result.significant.sum() <= 4
         counted.append(result.n_beyond)
     assert np.median(counted) == 2
-
-
-def test_why_other_methods_have_no_pvalues():
-    """Permuting A removes I(A;B), so that random nodes of an accurate network look like relays."""
-    fractions = {"contexts": [], "throughput": []}
-    for seed in range(8):
-        rng = np.random.default_rng(seed)
-        a = rng.integers(0, 2, 200)
-        b = a ^ (rng.random(200) < 0.1)
-        states = rng.integers(0, 2, (200, 16)).astype(np.uint8)
-        shuffles = [rng.permutation(200) for _ in range(39)]
-        for method, found in fractions.items():
-            plan = make_plan(method, 200, 16, 2, 2, 64, None, 0)
-            nulls = permuted_scores(METHODS[method], a, b, states, np.arange(200), plan, shuffles)
-            scores, _ = METHODS[method](a, b, states, plan)
-            found.append((permutation_pvalues(scores, nulls) <= 0.05).mean())
-    assert np.mean(fractions["contexts"]) > 0.9
-    assert np.mean(fractions["throughput"]) < 0.1
 
 
 def test_nodes_that_only_know_the_input_are_not_relays():
@@ -133,19 +168,57 @@ def test_resampling_of_every_method_does_not_depend_on_workers(method):
         assert ((one.pvalues > 0) & (one.pvalues <= 1)).all()
 
 
-@pytest.mark.parametrize("method", TESTABLE)
-def test_random_nodes_of_an_accurate_network_are_not_significant(method):
-    """Random nodes of a network that is right in nine of ten cases."""
-    hits = []
-    for seed in range(10):
+@pytest.mark.parametrize("agreement", [0.9, 0.975, 1.0])
+def test_random_nodes_of_an_accurate_network_are_not_significant(agreement):
+    """At 20 time steps of a network that is nearly always right."""
+    beyond, fraction = [], []
+    for seed in range(8):
         rng = np.random.default_rng(seed)
-        a = rng.integers(0, 2, 200)
-        b = a ^ (rng.random(200) < 0.1)
-        states = rng.integers(0, 2, (200, 1, 16))
-        options = {"method": method, "n_permutations": 39, "random_state": 0}
+        a = rng.integers(0, 2, 300)
+        b = a ^ (rng.random(300) < 1 - agreement)
+        states = rng.integers(0, 2, (300, 20, 8))
+        options = {"n_permutations": 20, "random_state": 0}
         result = relay_map(a[:, None], b[:, None], states, **options)
-        hits.append(result.significant.any() or result.n_beyond > 0)
-    assert sum(hits) <= 2
+        beyond.append(result.n_beyond)
+        fraction.append((result.pvalues <= 0.05).mean())
+        assert not (result.pvalues_heard <= 0.05).mean() > 0.12
+        assert result.n_heard == 0
+    assert sum(n > 0 for n in beyond) <= 2
+    assert np.mean(fraction) < 0.07
+
+
+def test_nodes_that_only_know_are_told_from_nodes_that_are_heard():
+    """Three nodes vote. Three others know more, and are beyond chance, but are not heard."""
+    for seed in range(3):
+        a, b, states, relays = votes(seed, 3, 0.1, 0.02, n_nodes=16)
+        options = {"n_permutations": 39, "random_state": 0}
+        result = relay_map(a[:, None], b[:, None], states[:, None], **options)
+        assert result.n_beyond == 6
+        assert result.n_heard == 3
+        assert set(np.flatnonzero(result.heard[0, 0])) == set(relays)
+        assert result.significant.sum() >= 6
+
+
+def test_without_errors_and_margin_it_is_not_known_who_is_heard():
+    a, states, margin, heard, _ = error_free(0)
+    options = {"n_permutations": 20, "random_state": 0}
+    with pytest.warns(RelayMapWarning, match="for 1 of 1 concepts|For 1 of 1 concepts"):
+        blind = relay_map(a[:, None], a[:, None], states[:, None], **options)
+    assert np.isnan(blind.pvalues_heard).all()
+    assert not blind.heard.any()
+    assert (blind.n_beyond, blind.n_heard) == (6, 0)
+    seen = relay_map(a[:, None], a[:, None], states[:, None], log_odds=margin[:, None], **options)
+    assert set(np.flatnonzero(seen.heard[0, 0])) == set(heard)
+    assert (seen.n_beyond, seen.n_heard) == (6, 3)
+
+
+def test_a_number_of_relays_needs_enough_permutations():
+    few = relay_map(*map_problem(), n_permutations=19, random_state=0)
+    assert few.n_beyond is few.n_heard is None
+    assert few.significant.shape == (2, 4, 6)
+    assert relay_map(*map_problem(), n_permutations=20, random_state=0).n_beyond == 2
+    some = relay_map(*map_problem(), n_permutations=10, alpha=0.1, random_state=0)
+    assert some.n_beyond == 2
 
 
 def test_ended_series_are_left_out_of_permutations_and_halves():
@@ -164,6 +237,7 @@ def test_ended_series_are_left_out_of_permutations_and_halves():
     ("options", "match"),
     [
         ({"n_permutations": -1}, "n_permutations=-1"),
+        ({"n_permutations": 2}, "n_permutations=2; expected 0 or an integer >= 3"),
         ({"n_resamples": -1}, "n_resamples=-1"),
         ({"n_resamples": 1}, "n_resamples=1; expected 0 or an integer >= 2"),
         ({"method": "shrink", "n_permutations": 9}, "n_permutations=9; expected 0.*'shrink'"),

@@ -1,0 +1,88 @@
+"""What a relay map, or its p-values, cannot show: sentences for warnings, tables and figures."""
+
+import warnings
+
+import numpy as np
+
+#: Fraction of I(A;B) below which a node has next to nothing of it.
+NOTHING = 0.1
+
+# Smallest I(A;B), in bits, for which a map without any relay is remarkable.
+_MUCH = 0.05
+
+
+class RelayMapWarning(UserWarning):
+    """Warning about a relay map, or p-values, that do not mean what they seem to."""
+
+
+def map_remarks(result):
+    """Return sentences on what a relay map cannot show.
+
+    Parameters
+    ----------
+    result : Bunch
+        Has `relay_map`, `information` and, for methods that use it, `unexplained`; see
+        :func:`relay_map`.
+
+    Returns
+    -------
+    list of str
+    """
+    remarks = []
+    known = ~np.isnan(result.relay_map)
+    highest = result.relay_map.max(axis=(1, 2), initial=0.0, where=known)
+    missed = (result.information >= _MUCH) & (highest < NOTHING * result.information)
+    if missed.any():
+        k = int(np.argmax(np.where(missed, result.information, -1.0)))
+        remarks.append(
+            f"the predictions have {result.information[k]:.2f} bits of information about concept "
+            f"{k}, but no node has more than {highest[k]:.2f} at any of the time steps: the map "
+            "does not show how the concept is carried"
+        )
+    if "unexplained" in result and not result.unexplained.all():
+        n_same = np.count_nonzero(result.unexplained == 0)
+        remarks.append(
+            f"for {n_same} of {len(result.unexplained)} concepts the network says the same of all "
+            "instances of a true class, and has no margin, so that nodes that are heard cannot be "
+            "distinguished from nodes that only know the concept"
+        )
+    return remarks
+
+
+def tie_remarks(ties, n_relays):
+    """Return a sentence on ties among the strongest nodes, if there are any.
+
+    Parameters
+    ----------
+    ties : ndarray of shape (n_concepts, n_timepoints), int
+        Number of nodes that are tied for the last places among the strongest nodes.
+    n_relays : int
+        Number of strongest nodes.
+
+    Returns
+    -------
+    list of str
+    """
+    if not ties.any():
+        return []
+    return [
+        f"up to {ties.max()} nodes are tied for the last places among the {n_relays} strongest (at "
+        f"{(ties > 0).mean():.0%} of concepts and time steps), and random_state decides which of "
+        "them are chosen"
+    ]
+
+
+def warn_of(remarks):
+    """Issue one warning with all remarks, if there are any.
+
+    Parameters
+    ----------
+    remarks : list of str
+
+    Warns
+    -----
+    RelayMapWarning
+    """
+    if remarks:
+        text = "; ".join(remarks)
+        warnings.warn(f"{text[0].upper()}{text[1:]}.", RelayMapWarning, stacklevel=3)
