@@ -30,9 +30,9 @@ RANKINGS = (PUBLISHED, DEFAULT_METHOD, COMBINED)
 LEARNED = 0.5  # fraction of the way from the frequency of the largest class to perfect accuracy
 SET_SIZES = (1, 2, 4, 8, 16)
 DISCRETIZATIONS = {
-    "two states, at the median": {},
-    "four states, at quartiles": {"n_states": 4},
-    "two states, by k-means": {"strategy": "kmeans"},
+    "four states, at quartiles": {},
+    "two states, at the median": {"n_states": 2},
+    "two states, by k-means": {"n_states": 2, "strategy": "kmeans"},
     "two states, by sign": {"strategy": "sign"},
 }
 SILENT_STEPS = 300
@@ -152,7 +152,7 @@ def _drift(net, data, maps, options):
         "ceiling": corrected.ceiling.per_net[0],
     }
     for method, relays in maps.items():
-        summary = drift_summary([relays], n_relays=0.25)
+        summary = drift_summary([relays])
         names = ("similarity", "chance", "localization", "participation", "lifetime", "half_life")
         result[method] = {name: summary[name].per_net[0] for name in names}
     return result

@@ -152,7 +152,8 @@ def verdict(estimate):
     """
     if np.isnan(estimate.pvalue):
         return "not tested"
-    if estimate.pvalue >= ALPHA:
+    # The p-value is of ranks, so that the mean and the ranks must have the same direction.
+    if estimate.pvalue >= ALPHA or (estimate.mean > 0) != (estimate.effect > 0.5):
         return "open"
     return "holds" if estimate.mean > 0 else "reversed"
 

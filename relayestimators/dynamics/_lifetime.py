@@ -5,6 +5,13 @@ import numpy as np
 from .._validation import check_size
 from ._localization import positive_part
 
+# Fractions of the bits of the strongest node of a time step: a node with the first is a relay, and
+# leaves when it falls below the second. The gap prevents that errors of estimation look like moves.
+_JOINS, _LEAVES = 0.5, 0.25
+
+# Time steps whose strongest node has less than this fraction of the largest value have no relays.
+_NOTHING = 0.1
+
 
 def relay_lifetime(relay_map, n_relays=None):
     r"""Compute the mean time for which a node stays among the relays, in time steps.
@@ -21,8 +28,9 @@ def relay_lifetime(relay_map, n_relays=None):
         ``significant`` of :func:`relay_map`.
     n_relays : int or float, optional
         Number of relays at a time step, which are the strongest nodes, or their fraction of all
-        nodes; by default half of the nodes. Nodes with 0 bits or less are never relays. Must be
-        None for a map of booleans.
+        nodes. Nodes with 0 bits or less are never relays. By default the relays of a time step
+        are the nodes with at least half of the bits of the strongest one, and they leave when they
+        have less than a quarter of it. Must be None for a map of booleans.
 
     Returns
     -------
@@ -46,7 +54,10 @@ def relay_lifetime(relay_map, n_relays=None):
     step. Stays that are cut off by the first or last time step do not bias it, whereas they
     shorten the mean length of the observed stays.
 
-    If relays are at random nodes, their lifetime is ``n_nodes / (n_nodes - n_relays)``.
+    If relays are at random nodes, their lifetime is ``n_nodes / (n_nodes - n_relays)``. A fixed
+    number of relays counts nodes that relay nothing where there are fewer relays than this, and
+    these nodes change at random. By default no such number is needed; time steps whose strongest
+    node has less than a tenth of the largest value of the map count as having no relays.
 
     Examples
     --------
@@ -57,28 +68,33 @@ def relay_lifetime(relay_map, n_relays=None):
     >>> relay_lifetime(np.eye(4)[[0, 0, 0, 1, 1, 1]], n_relays=1).item()
     5.0
     """
-    members = np.asarray(relay_map)
-    if members.dtype.kind == "b":
-        positive_part(members, n_axes=2)
-        if n_relays is not None:
-            raise ValueError(f"n_relays={n_relays!r}; expected None with a map of booleans.")
-    else:
-        members = _are_strongest(relay_map, n_relays)
+    members, staying = _members(relay_map, n_relays)
     relayed = members.any(axis=-1)
     both = (relayed[..., :-1] & relayed[..., 1:])[..., None]
     exposed = members[..., :-1, :] & both
-    n_leaving = (exposed & ~members[..., 1:, :]).sum(axis=(-2, -1))
+    n_leaving = (exposed & ~staying[..., 1:, :]).sum(axis=(-2, -1))
     n_exposed = exposed.sum(axis=(-2, -1))
     if_none_leaves = np.where(n_exposed > 0, np.inf, np.nan)
     return np.divide(n_exposed, n_leaving, out=if_none_leaves, where=n_leaving > 0)
 
 
-def _are_strongest(relay_map, n_relays):
-    """Return a mask of the relays at each time step."""
-    values = np.nan_to_num(positive_part(relay_map, n_axes=2))
+def _members(relay_map, n_relays):
+    """Return masks of the relays, and of the nodes that are no relays but would not have left."""
+    values = positive_part(relay_map, n_axes=2)
+    if np.asarray(relay_map).dtype.kind == "b":
+        if n_relays is not None:
+            raise ValueError(f"n_relays={n_relays!r}; expected None with a map of booleans.")
+        return values > 0, values > 0
+    values = np.nan_to_num(values)
+    if n_relays is None:
+        strongest = values.max(axis=-1, keepdims=True)
+        floor = _NOTHING * values.max(axis=(-2, -1), keepdims=True)
+        relays = (strongest > 0) & (strongest >= floor) & (values >= _JOINS * strongest)
+        return relays, values >= _LEAVES * strongest
     n_relays = check_size(n_relays, values.shape[-1], name="n_relays")
     rank = (-values).argsort(axis=-1, kind="stable").argsort(axis=-1, kind="stable")
-    return (rank < n_relays) & (values > 0)
+    relays = (rank < n_relays) & (values > 0)
+    return relays, relays
 
 
 def half_life(similarity, *, lags=None, chance=0.0):

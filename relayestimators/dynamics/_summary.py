@@ -36,8 +36,8 @@ def drift_summary(
     %(lags)s
     %(metric)s
     n_relays : int or float, default=None
-        Number of relays at a time step, or their fraction of all nodes; None is half of the nodes.
-        See :func:`relay_lifetime`.
+        Number of relays at a time step for the lifetime, or their fraction of all nodes; None are
+        the nodes near the strongest one. See :func:`relay_lifetime`.
     per_concept : bool, default=False
         Whether to report concepts separately. By default, every network counts with its mean over
         concepts.

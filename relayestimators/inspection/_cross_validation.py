@@ -66,7 +66,8 @@ def cross_validate_knockout(
         Whether to return the fitted analyzers.
     return_indices : bool, default=False
         Whether to return the instances of every fold.
-    %(random_state)s the random sets and of drawn values. `estimator` has its own seeds
+    %(random_state)s the random sets and of drawn values, and of the analysis of a classifier without
+        an analyzer. `estimator` has its own seeds
     %(n_jobs)s
     %(verbose)s
 
@@ -142,7 +143,11 @@ def cross_validate_knockout(
     check_integer(start, name="start", low=0)
     if stop is not None:
         check_integer(stop, name="stop", low=start + 1)
-    analyzer = estimator if hasattr(estimator, "relays") else RelayAnalyzer(estimator)
+    rng = check_random_state(random_state)
+    analyzer_seed = rng.randint(2**31 - 1)
+    analyzer = estimator
+    if not hasattr(estimator, "relays"):
+        analyzer = RelayAnalyzer(estimator, random_state=analyzer_seed)
     X, y, groups = indexable(X, y, groups)
     folds = list(check_cv(cv, y, classifier=True).split(X, y, groups))
     for i, (train, _) in enumerate(folds):
@@ -152,7 +157,7 @@ def cross_validate_knockout(
                 f"cv={cv!r}: the training part of fold {i} lacks {lacking.tolist()}; use a "
                 "stratified splitter or fewer folds."
             )
-    seeds = check_random_state(random_state).randint(2**31 - 1, size=len(folds))
+    seeds = rng.randint(2**31 - 1, size=len(folds))
     options = {
         "value": value,
         "start": start,

@@ -21,7 +21,7 @@ DEFAULT_METHOD = "throughput"
 _LARGEST_CONTEXT = {"throughput": 2, "contexts": 4}
 
 # How "throughput" weights a node by the evidence that it is heard; see `hearing`. Chosen on the
-# models and seeds that docs/accuracy.md names, and shown on others.
+# models and seeds that docs/benchmarks.md names, and shown on others.
 _SURE, _NOISE = 6.0, 4.0
 
 #: Largest number of values of a concept for "gaussian", the cost of which grows with its cube.
