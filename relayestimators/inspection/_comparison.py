@@ -12,7 +12,7 @@ from .._intervals import subsampling_interval
 from .._validation import check_alpha, check_integer, check_size, check_timepoints
 from ..panels import panel_to_tensor
 from ..panels._conversion import frames_to_tensor
-from ..relay._order import strongest_nodes
+from ..relay._order import n_tied, strongest_nodes
 from ._ablation import Ablation, Knockout, mean_of_others, other_partitions
 from ._combination import combine_rankings
 from ._ranking import RANKINGS, rank_nodes
@@ -104,6 +104,9 @@ def compare_rankings(
             Time steps at which nodes were ranked.
         sets : ndarray of shape (n_rankings, n_concepts, n_timepoints, n_relays), int
             Nodes that were knocked out, strongest first.
+        ties : ndarray of shape (n_rankings, n_concepts, n_timepoints), int
+            Number of nodes whose scores are tied for the last places in a set; 0 if there is no
+            tie. Which of them are knocked out is random.
         information : ndarray of shape (n_concepts,)
             I(A;B) of the intact network in bits.
         loss : ndarray of shape (n_rankings, n_concepts, n_timepoints, n_concepts)
@@ -190,11 +193,15 @@ def compare_rankings(
     scores = [
         _scores_of_ranking(name, ranking, by_method, shape) for name, ranking in rankings.items()
     ]
-    sets = np.array(
-        [[[strongest_nodes(at, n_relays) for at in of] for of in score] for score in scores]
-    )
     draws = np.random.RandomState(seeds[1])
     random_sets = [draws.permutation(ablation.n_nodes)[:n_relays] for _ in range(n_random)]
+    priority = draws.permutation(ablation.n_nodes)  # decides among nodes with equal scores
+    sets = np.array(
+        [
+            [[strongest_nodes(at, n_relays, priority=priority) for at in of] for of in score]
+            for score in scores
+        ]
+    )
     random_sets = np.repeat(np.array(random_sets)[:, None], len(timepoints), axis=1)
     options = {"value": value, "n_draws": n_draws, "seed": seeds[2]}
     options |= {"n_jobs": n_jobs, "verbose": verbose}
@@ -218,6 +225,7 @@ def compare_rankings(
         rankings=list(rankings),
         timepoints=timepoints,
         sets=sets,
+        ties=np.array([n_tied(score, n_relays) for score in scores]),
         information=ablation.intact.information[0, 0],
         loss=loss,
         random_loss=random_loss,

@@ -66,8 +66,8 @@ def cross_validate_knockout(
         Whether to return the fitted analyzers.
     return_indices : bool, default=False
         Whether to return the instances of every fold.
-    %(random_state)s the random sets and of drawn values, and of the analysis of a classifier without
-        an analyzer. `estimator` has its own seeds
+    %(random_state)s the random sets and of drawn values, and of analyzing a classifier that comes
+        without an analyzer. `estimator` has its own seeds
     %(n_jobs)s
     %(verbose)s
 
