@@ -11,6 +11,7 @@ import numpy as np
 
 from ._files import jsonable, write_text
 from .displays import KnockoutDisplay, RelayMapDisplay
+from .relay._order import TIE
 
 __all__ = ["study_table", "write_study"]
 
@@ -60,9 +61,11 @@ def study_table(results, *, dataset="data"):
         "relays    bits lost when the relays of the class at time step t are clamped to their mean",
         "          from t on; mean over all t that at least half of the series have",
         "random    the same for random sets of as many nodes: median, and 10 to 90 % of the sets",
-        "beats     fraction of the random sets that lose less than the relays",
+        "beats     fraction of the random sets that lose less than the relays; those that lose the",
+        f"          same to {_EQUAL} bits count half",
         "accuracy  accuracy lost without the relays, and (median) without the random sets",
         "coverage  fewest instances per cell behind the relay map at these t; unreliable below 4",
+        "strongest relays at the last of these t; nodes with equal scores are not named",
     ]
     if len(analyzers[0].classes_) == 2:
         lines += [
@@ -70,6 +73,8 @@ def study_table(results, *, dataset="data"):
             "With two classes, 'one class against the rest' is the same partition of the instances",
             "for both, so their relays and losses are the same by definition.",
         ]
+    for name, result in results.items():
+        lines += ["", *(f"{name}: {remark}." for remark in result.analyzer.remarks_)]
     return "\n".join(lines)
 
 
@@ -85,8 +90,11 @@ _HEADER = [
     "beats",
     "accuracy",
     "coverage",
-    "strongest nodes at the end",
+    "strongest",
 ]
+
+# Losses in bits that differ by less are not told apart.
+_EQUAL = 0.01
 
 
 def _rows(name, result):
@@ -107,12 +115,32 @@ def _rows(name, result):
             f"{result.information[concept]:.3f}",
             f"{own:.3f}",
             f"{middle:.3f} [{low:.3f}, {high:.3f}]",
-            f"{(random < own).mean():.0%}" if random.size else "-",
+            f"{_beaten(own, random):.0%}" if random.size else "-",
             f"{result.accuracy_loss[concept].mean():.3f} "
             f"({np.median(random_accuracy) if random_accuracy.size else np.nan:.3f})",
             f"{np.nanmin(analyzer.coverage_[concept][knocked_out]):.1f}",
-            " ".join(map(str, result.relays[concept, -1])),
+            _strongest(analyzer, concept, result.timepoints[-1]),
         ]
+
+
+def _beaten(own, random):
+    """Return the fraction of random losses that are smaller; those that are equal count half."""
+    return np.mean((random < own - _EQUAL) + 0.5 * (np.abs(random - own) <= _EQUAL))
+
+
+def _strongest(analyzer, concept, timepoint):
+    """Return the time step and the strongest nodes, without names of those that are tied."""
+    step = int(np.flatnonzero(analyzer.timepoints_ == timepoint)[0])
+    relays = analyzer.relays(concept, timepoint)
+    n_tied = analyzer.ties_[concept, step]
+    if not n_tied:
+        return f"t={timepoint}: {' '.join(map(str, relays))}"
+    scores = analyzer.relay_map_[concept, step]
+    certain = [node for node in relays if scores[node] > scores[relays[-1]] + TIE]
+    n_places = len(relays) - len(certain)
+    return " ".join(
+        [f"t={timepoint}:", *map(str, certain), f"{n_places} of {n_tied} that are tied"]
+    )
 
 
 def _aligned(rows):
@@ -262,7 +290,7 @@ def _draw_maps(results, path):
             RelayMapDisplay.from_estimator(
                 result.analyzer, concept=concept, ax=ax, vmax=max(highest, 1e-3)
             )
-            ax.set_title(f"{name}, class {result.analyzer.classes_[concept]}")
+            ax.set_title(f"{name}, class {result.analyzer.classes_[concept]}", loc="left")
     figure.savefig(path, dpi=120)
 
 

@@ -74,6 +74,13 @@ def test_from_estimator(fitted):
         RelayMapDisplay.from_estimator(RelayAnalyzer(fitted))
 
 
+def test_a_map_is_shown_beside_the_information_that_there_is():
+    display = RelayMapDisplay(np.eye(3) * 0.4, information=0.97).plot()
+    assert display.ax_.get_title(loc="right") == "I(A;B) = 0.97 bits"
+    display = RelayMapDisplay(np.eye(3) * 0.04, information=0.97).plot()
+    assert display.ax_.get_title(loc="right") == "I(A;B) = 0.97 bits, not shown here"
+
+
 def test_knockout_lines():
     loss, chance = np.array([0.5, 0.2, 0.1]), np.random.default_rng(0).random((3, 20))
     display = KnockoutDisplay(loss, chance, timepoints=[2, 3, 4], intact=0.9).plot(color="C1")

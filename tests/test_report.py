@@ -5,11 +5,21 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from conftest import cut_short, make_panel
+from known_nets import hand_made_net
+from sklearn.frozen import FrozenEstimator
 
-from relayestimators import CoverageWarning, GRUClassifier, RNNClassifier, relay_study
+from relayestimators import (
+    CoverageWarning,
+    GRUClassifier,
+    RelayAnalyzer,
+    RNNClassifier,
+    relay_study,
+)
 from relayestimators.__main__ import main
-from relayestimators.report import study_table, write_study
+from relayestimators.relay import RelayMapWarning
+from relayestimators.report import _beaten, _strongest, study_table, write_study
 
 
 def test_study_omits_time_steps_of_few_series(tmp_path):
@@ -54,6 +64,29 @@ def test_study_knocks_out_the_relays_of_its_analyzer(study):
             for t in range(4):
                 expected = result.analyzer.relays(concept, t)
                 np.testing.assert_array_equal(result.relays[concept, t], expected)
+
+
+def test_small_differences_do_not_beat_random_sets():
+    """Losses of .000 against .000, or of .003, are not told apart."""
+    assert _beaten(0.0, np.zeros(20)) == 0.5
+    assert _beaten(0.003, np.zeros(20)) == 0.5
+    assert _beaten(0.2, np.array([0.0, 0.1, 0.199, 0.3])) == pytest.approx((1 + 1 + 0.5) / 4)
+
+
+def test_ties_are_said_and_not_named():
+    """Nodes 1 and 2 are copies of each other, of which one is chosen besides node 0."""
+    net, X, y = hand_made_net()
+    with torch.no_grad():
+        weights = dict(net.module_.named_parameters())
+        weights["recurrent.weight_ih_l0"][:3, 0] = torch.tensor([3.0, 0.0, 0.0])
+        weights["recurrent.weight_hh_l0"][2, 0] = weights["recurrent.weight_hh_l0"][1, 0]
+        weights["recurrent.weight_hh_l0"][0, 0] = 3.0
+    with pytest.warns(RelayMapWarning, match="tied"):
+        analyzer = RelayAnalyzer(FrozenEstimator(net), n_relays=2, timepoints=1).fit(X, y)
+    assert _strongest(analyzer, 0, 1) == "t=1: 2 of 3 that are tied"
+    analyzer.relay_map_[0, 0, 0] += 0.1  # node 0 is above the others
+    analyzer.ties_[0, 0] = 2
+    assert _strongest(analyzer, 0, 1) == "t=1: 0 1 of 2 that are tied"
 
 
 def test_table_and_files_have_the_results(study, tmp_path):

@@ -5,6 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._docs import fill_docs
 from .._validation import check_integer
+from ..relay._remarks import NOTHING
 from ._axes import axes_for, draw_map
 
 
@@ -22,6 +23,9 @@ class RelayMapDisplay:
     label : str, default="relay information (bits)"
         Label of the color bar. Any map of this shape can be drawn, such as a result of
         :func:`~relayestimators.inspection.knockout_sweep`.
+    information : float, optional
+        I(A;B) in bits, the information about the concept in the predictions. It is written above
+        the image, with a remark if no node has a tenth of it.
 
     Attributes
     ----------
@@ -42,12 +46,19 @@ class RelayMapDisplay:
     """
 
     def __init__(
-        self, relay_map, *, reliable=None, timepoints=None, label="relay information (bits)"
+        self,
+        relay_map,
+        *,
+        reliable=None,
+        timepoints=None,
+        label="relay information (bits)",
+        information=None,
     ):
         self.relay_map = relay_map
         self.reliable = reliable
         self.timepoints = timepoints
         self.label = label
+        self.information = information
 
     @classmethod
     @fill_docs
@@ -74,6 +85,7 @@ class RelayMapDisplay:
             analyzer.relay_map_[concept],
             reliable=analyzer.reliable_[concept],
             timepoints=analyzer.timepoints_,
+            information=analyzer.information_[concept],
         )
         return display.plot(ax=ax, **kwargs)
 
@@ -97,6 +109,8 @@ class RelayMapDisplay:
         if self.reliable is not None and not np.all(self.reliable):
             self._hatch(ax)
         self._label(ax, *np.shape(self.relay_map))
+        if self.information is not None:
+            self._compare(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -115,3 +129,10 @@ class RelayMapDisplay:
         shown = np.unique(np.linspace(0, n_timepoints - 1, min(n_timepoints, 8)).astype(int))
         ax.set_xticks(shown, [str(labels[i]) for i in shown])
         ax.set(xlabel="time step", ylabel="node")
+
+    def _compare(self, ax):
+        """Write above the image how much there is, and whether the map shows next to none of it."""
+        text = f"I(A;B) = {self.information:.2f} bits"
+        if not np.nanmax(self.relay_map, initial=0.0) >= NOTHING * self.information:
+            text += ", not shown here"
+        ax.set_title(text, loc="right", fontsize="small")

@@ -3,10 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
 
 from .._validation import check_codes
-from ._information import conditional_entropy, joint_codes
 
 
 class Codes(NamedTuple):
@@ -37,14 +35,30 @@ class Codes(NamedTuple):
         """Return the codes in small integer types, because every task is sent a copy."""
         return Codes(*(codes.astype(np.min_scalar_type(int(codes.max()))) for codes in self))
 
+    def information(self):
+        """Return I(A;B), the information about the concept in the predictions, in bits."""
+        return max(0.0, _entropy(self.a) + _entropy(self.b) - _entropy(_pairs(self.a, self.b)))
+
     def unexplained(self):
         """Return how much of what the network says the true class leaves open, in bits."""
-        return max(0.0, conditional_entropy(self.said, given=self.classes))
+        joint = _pairs(self.classes, self.said)
+        return max(0.0, _entropy(joint) - _entropy(self.classes))
 
 
 def without_gaps(codes):
     """Return codes in the same order, without numbers that do not occur."""
     return (np.cumsum(np.bincount(codes) > 0) - 1)[codes]
+
+
+def _pairs(x, y):
+    """Return codes of pairs of codes."""
+    return np.unique(x.astype(np.int64) * (int(y.max()) + 1) + y, return_inverse=True)[1]
+
+
+def _entropy(codes):
+    """Return the plug-in entropy of codes without gaps, in bits."""
+    counts = np.bincount(codes)
+    return np.log2(len(codes)) - counts @ np.log2(counts) / len(codes)
 
 
 def make_codes(concept_in, concept_out, log_odds=None, labels=None, *, n_instances=None):
@@ -75,7 +89,7 @@ def make_codes(concept_in, concept_out, log_odds=None, labels=None, *, n_instanc
     classes = a
     if labels is not None:
         # A class determines the concept value. Where it does not, both together are the class.
-        classes = joint_codes(a, check_codes(labels, name="labels", n_instances=len(a)))
+        classes = _pairs(a, check_codes(labels, name="labels", n_instances=len(a)))
     if log_odds is None:
         return Codes(a, b, b, classes)
     log_odds = np.asarray(log_odds)
@@ -90,9 +104,10 @@ def make_codes(concept_in, concept_out, log_odds=None, labels=None, *, n_instanc
 def refined_by_margin(said, log_odds, classes):
     """Refine what the network says by whether its margin is large or small.
 
-    A margin is large if it is above the median of the instances with the same true class for which
-    the network says the same. Therefore the margin by itself tells nothing about the class. Equal
-    margins are never separated, so that a network with the same margin everywhere refines nothing.
+    A margin is large if, among the instances with the same true class for which the network says
+    the same, more have a smaller margin than have a larger one. Therefore the margin by itself
+    tells nothing about the class. Equal margins are never separated, so that a network with the
+    same margin everywhere refines nothing.
 
     Parameters
     ----------
@@ -106,9 +121,12 @@ def refined_by_margin(said, log_odds, classes):
     ndarray of shape (n_instances,), int64
         Codes without gaps.
     """
-    groups = joint_codes(classes, said)
+    groups = _pairs(classes, said)
     large = np.zeros(len(said), dtype=np.int64)
     for group in range(groups.max() + 1):
         rows = np.flatnonzero(groups == group)
-        large[rows] = rankdata(log_odds[rows]) > (len(rows) + 1) / 2
+        margins = np.sort(log_odds[rows])
+        n_smaller = np.searchsorted(margins, log_odds[rows])
+        n_larger = len(rows) - np.searchsorted(margins, log_odds[rows], side="right")
+        large[rows] = n_smaller > n_larger
     return without_gaps(2 * said.astype(np.int64) + large)

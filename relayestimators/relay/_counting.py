@@ -1,15 +1,13 @@
-"""Compiled kernels that count joint states for all nodes in one pass.
+"""Compiled counting of joint states of all nodes, within the cells that small sets of nodes form.
 
 The states of some nodes form cells: instances with the same states are in the same cell. For every
-further node Y, the kernels compute the information that A, B and Y share within the cells.
-Instances are sorted by (cell, a, b). States are given as indicator planes: column
-(level - 1) * n_nodes + node is 1 where the node is in that level; the count of level 0 is the size
-of a run less the counts of the other levels. The sum of the rows over a run of equal keys gives
-the counts of all nodes at once and reads memory in order. All information is a sum of c * log2(c)
-over counts c, which is looked up in a table. Runs of one instance contribute nothing and are
-skipped.
+further node Y, the information that A, B and Y share within the cells is computed in one pass.
+Instances are sorted by (a, b). States are given as indicator planes: column
+(level - 1) * n_nodes + node is 1 where the node is in that level; the count of level 0 is the
+number of instances less the counts of the other levels. All information is a sum of c * log2(c)
+over counts c, which is looked up in a table.
 
-All kernels are single-threaded and release the GIL, so that callers can run them in threads.
+The functions are single-threaded and release the GIL, so that callers can run them in threads.
 """
 
 from typing import NamedTuple
@@ -17,11 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-# Candidates whose n * information differs by less than this are equal; the lowest number wins.
-_TIE = 1e-9
-
-# Rows of the tables below: the kind of cells in which the states of a node are counted.
-_Z, _AZ, _BZ, _ABZ = 0, 1, 2, 3
+#: Rows of tables: the kind of cells in which the states of a node are counted.
+Z, AZ, BZ, ABZ = 0, 1, 2, 3
 
 
 class Problem(NamedTuple):
@@ -30,11 +25,11 @@ class Problem(NamedTuple):
     Parameters
     ----------
     states : ndarray of shape (n_instances, n_nodes), uint8
-        States, integers below `n_levels`.
+        States of the nodes that are conditioned on, integers below `n_levels`.
     n_levels : int
-        Number of levels that a state can have, at least 2.
-    planes : ndarray of shape (n_instances, (n_levels - 1) * n_nodes), uint8
-        The states as indicator planes.
+        Number of levels that these states can have, at least 2.
+    planes : ndarray of shape (n_instances, n_planes * n_nodes), uint8
+        The states of the nodes that are counted, as indicator planes.
     a, b : ndarray of shape (n_instances,), int64
         Concept values, as codes from 0 without gaps.
     n_b : int
@@ -52,7 +47,7 @@ class Problem(NamedTuple):
     logs: np.ndarray
 
 
-def sort_problem(a, b, states):
+def sort_problem(a, b, states, *, halves=False):
     """Return the Problem of codes and states whose instances are in any order.
 
     Parameters
@@ -61,6 +56,9 @@ def sort_problem(a, b, states):
         Concept values, as codes from 0 without gaps.
     states : ndarray of shape (n_instances, n_nodes), uint8
         Discretized states.
+    halves : bool, default=False
+        Whether nodes that are conditioned on have two levels only, the lower and the upper half of
+        all levels, so that the cells of several nodes still hold enough instances.
 
     Returns
     -------
@@ -69,34 +67,14 @@ def sort_problem(a, b, states):
     order = np.lexsort((b, a))
     states = np.ascontiguousarray(states[order])
     n_levels = max(int(states.max()) + 1, 2)
-    planes, logs = indicator_planes(states, n_levels), table_of_logs(len(states))
-    return Problem(states, n_levels, planes, a[order], b[order], int(b.max()) + 1, logs)
-
-
-def indicator_planes(states, n_levels):
-    """Return indicators of the levels 1, 2, ... of all nodes side by side.
-
-    Parameters
-    ----------
-    states : ndarray of shape (n_instances, n_nodes), uint8
-        Discretized states.
-    n_levels : int
-        Number of levels of the states.
-
-    Returns
-    -------
-    ndarray of shape (n_instances, (n_levels - 1) * n_nodes), uint8
-    """
     levels = np.arange(1, n_levels, dtype=np.uint8)
     planes = np.ascontiguousarray(states[:, None, :] == levels[None, :, None])
-    return planes.reshape(len(states), -1).view(np.uint8)
-
-
-def table_of_logs(n_instances):
-    """Return c * log2(c) for all counts c from 0 to the number of instances."""
-    logs = np.arange(n_instances + 1, dtype=np.float64)
+    planes = planes.reshape(len(states), -1).view(np.uint8)
+    if halves:
+        states, n_levels = (states.astype(np.uint16) * 2 // n_levels).astype(np.uint8), 2
+    logs = np.arange(len(states) + 1, dtype=np.float64)
     logs[1:] *= np.log2(logs[1:])
-    return logs
+    return Problem(states, n_levels, planes, a[order], b[order], int(b.max()) + 1, logs)
 
 
 @njit(cache=True, nogil=True)
@@ -134,114 +112,13 @@ def refine(cells, n_cells, column, n_levels):
 
 
 @njit(cache=True, nogil=True)
-def _add(logsums, counts, total, n_nodes, logs):
-    """Add the counts of one cell to a row of the table of `_count_refined`."""
-    for node in range(n_nodes):
-        rest = total
-        value = 0.0
-        for k in range(node, counts.size, n_nodes):
-            count = counts[k]
-            value += logs[count]
-            rest -= count
-        logsums[node] += value + logs[rest]
-
-
-@njit(cache=True, nogil=True)
-def _count_refined(planes, n_nodes, cells, a, b, n_b, logs, logsums, base):
-    """Refine four kinds of cells (z; a,z; b,z; a,b,z) by every node in one pass.
-
-    Parameters
-    ----------
-    planes, cells, a, b : ndarrays
-        Instances sorted by (cell, a, b).
-    n_nodes, n_b : int
-        Number of nodes, and of values of b.
-    logs : ndarray
-        Table of c * log2(c).
-    logsums : ndarray of shape (4, n_nodes), float64
-        Is filled with sums of c * log2(c) over the refined cells.
-    base : ndarray of shape (4,), float64
-        Is filled with sums of c * log2(c) over the cells.
-    """
-    n, width = planes.shape
-    joint = np.zeros(width, np.int32)
-    of_a = np.zeros(width, np.int32)
-    of_b = np.zeros((n_b, width), np.int32)
-    of_cell = np.zeros(width, np.int32)
-    total_b = np.zeros(n_b, np.int64)
-    seen_b = np.empty(n_b, np.int64)
-    logsums[:] = 0.0
-    base[:] = 0.0
-    i = 0
-    while i < n:
-        cell, cell_start, n_seen = cells[i], i, 0
-        of_cell[:] = 0
-        while i < n and cells[i] == cell:
-            value_a, a_start = a[i], i
-            of_a[:] = 0
-            while i < n and cells[i] == cell and a[i] == value_a:
-                value_b, start = b[i], i
-                joint[:] = 0
-                while i < n and cells[i] == cell and a[i] == value_a and b[i] == value_b:
-                    for k in range(width):
-                        joint[k] += planes[i, k]
-                    i += 1
-                total = i - start
-                if total_b[value_b] == 0:
-                    seen_b[n_seen] = value_b
-                    n_seen += 1
-                    of_b[value_b, :] = joint
-                else:
-                    for k in range(width):
-                        of_b[value_b, k] += joint[k]
-                total_b[value_b] += total
-                for k in range(width):
-                    of_a[k] += joint[k]
-                if total > 1:
-                    base[_ABZ] += logs[total]
-                    _add(logsums[_ABZ], joint, total, n_nodes, logs)
-            total = i - a_start
-            for k in range(width):
-                of_cell[k] += of_a[k]
-            if total > 1:
-                base[_AZ] += logs[total]
-                _add(logsums[_AZ], of_a, total, n_nodes, logs)
-        total = i - cell_start
-        if total > 1:
-            base[_Z] += logs[total]
-            _add(logsums[_Z], of_cell, total, n_nodes, logs)
-        for s in range(n_seen):
-            value_b = seen_b[s]
-            total = total_b[value_b]
-            if total > 1:
-                base[_BZ] += logs[total]
-                _add(logsums[_BZ], of_b[value_b], total, n_nodes, logs)
-            total_b[value_b] = 0
-
-
-@njit(cache=True, nogil=True)
-def _shared(table):
+def shared(table):
     """Return n * I(A;B|.) from sums of c * log2(c) over the four kinds of cells."""
-    return table[_ABZ] - table[_AZ] - table[_BZ] + table[_Z]
+    return table[ABZ] - table[AZ] - table[BZ] + table[Z]
 
 
 @njit(cache=True, nogil=True)
-def sort_by_cell(cells, n_cells):
-    """Return the order that puts the instances of a cell together, by a stable counting sort."""
-    start = np.zeros(n_cells + 1, np.int64)
-    for i in range(cells.size):
-        start[cells[i] + 1] += 1
-    for c in range(n_cells):
-        start[c + 1] += start[c]
-    order = np.empty(cells.size, np.int64)
-    for i in range(cells.size):
-        order[start[cells[i]]] = i
-        start[cells[i]] += 1
-    return order
-
-
-@njit(cache=True, nogil=True)
-def _cells_of(states, n_levels, nodes):
+def cells_of(states, n_levels, nodes):
     """Return the cells that some nodes form, and the number of cells."""
     cells = np.zeros(len(states), np.int32)
     n_cells = 1
@@ -251,249 +128,181 @@ def _cells_of(states, n_levels, nodes):
 
 
 @njit(cache=True, nogil=True)
-def take_rows(rows, order, taken):
-    """Fill an array with rows in the given order."""
-    for i in range(order.size):
-        # Unsigned indices spare the check for negative ones.
-        row, place = np.uint64(order[i]), np.uint64(i)
-        for k in range(rows.shape[1]):
-            taken[place, k] = rows[row, k]
-
-
-@njit(cache=True, nogil=True)
-def refined_information(problem, nodes):
-    """Return I(A;B|nodes) and, for every node Y, I(A;B|nodes,Y).
+def _count_cells(
+    planes, n_nodes, cells, n_cells, a, b, n_b, joint, logs, logsums, splits, base, numbers
+):
+    """Refine four kinds of cells, as `_count_refined` does, for few cells in any order.
 
     Parameters
     ----------
-    problem : Problem
-        Data of one concept at one time step.
-    nodes : ndarray of shape (n_chosen,), int64
-        The nodes to condition on.
-
-    Returns
-    -------
-    information : float
-        I(A;B|nodes) in bits.
-    refined : ndarray of shape (n_nodes,), float64
-        I(A;B|nodes,Y) in bits.
+    planes, a, b : ndarrays
+        Instances sorted by (a, b).
+    cells : ndarray of shape (n_instances,), int32
+        Number of the cell of every instance, below `n_cells`.
+    n_nodes, n_cells, n_b : int
+        Number of nodes, of cells, and of values of b.
+    joint : bool
+        Whether to refine the cells of the last kind, which takes longest.
+    logs : ndarray
+        Table of c * log2(c).
+    logsums, splits : ndarray of shape (4, n_nodes)
+        Are filled with sums of c * log2(c) over the refined cells, and with the number of occupied
+        refined cells less the number of cells.
+    base, numbers : ndarray of shape (4,)
+        Are filled with sums of c * log2(c) over the cells, and with the number of cells.
     """
-    states, n_levels, planes, a, b, n_b, logs = problem
-    n, n_nodes = states.shape
-    logsums = np.empty((4, n_nodes))
-    base = np.empty(4)
-    cells, n_cells = _cells_of(states, n_levels, nodes)
-    order = sort_by_cell(cells, n_cells)
-    _count_refined(
-        planes[order], n_nodes, cells[order], a[order], b[order], n_b, logs, logsums, base
-    )
-    return _shared(base) / n, _shared(logsums) / n
-
-
-@njit(cache=True, nogil=True)
-def _is_settled(a, b, levels, level, start, stop):
-    """Return whether a or b is constant among the instances [start, stop) of a level.
-
-    In such a cell, and in any refinement of it, a and b share no information.
-    """
-    first = -1
-    constant_a = constant_b = True
-    for i in range(start, stop):
-        if levels[i] == level:
-            if first < 0:
-                first = i
-            constant_a &= a[i] == a[first]
-            constant_b &= b[i] == b[first]
-    return first < 0 or constant_a or constant_b
-
-
-@njit(cache=True, nogil=True)
-def _unsettled(cells, a, b, levels, n_levels):
-    """Split sorted cells by levels; return the rows of unsettled cells and their new cells."""
-    n = cells.size
-    order = np.empty(n, np.int64)
-    new_cells = np.empty(n, cells.dtype)
-    n_kept = n_cells = start = 0
-    while start < n:
-        stop = start
-        while stop < n and cells[stop] == cells[start]:
-            stop += 1
-        for level in range(n_levels):
-            if _is_settled(a, b, levels, level, start, stop):
-                continue
-            for i in range(start, stop):
-                if levels[i] == level:
-                    order[n_kept] = i
-                    new_cells[n_kept] = n_cells
-                    n_kept += 1
-            n_cells += 1
-        start = stop
-    return order[:n_kept], new_cells[:n_kept]
-
-
-@njit(cache=True, nogil=True)
-def _split_cells(planes, n_nodes, n_levels, cells, a, b, node):
-    """Refine sorted cells by a node; drop settled cells and the planes of the node."""
     n, width = planes.shape
-    levels = np.zeros(n, np.int64)
-    for level in range(1, n_levels):
-        for i in range(n):
-            levels[i] += level * planes[i, (level - 1) * n_nodes + node]
-    columns = np.empty(width - (n_levels - 1), np.int64)
-    n_columns = 0
-    for k in range(width):
-        if k % n_nodes != node:
-            columns[n_columns] = k
-            n_columns += 1
-    order, cells = _unsettled(cells, a, b, levels, n_levels)
-    remaining = np.empty((order.size, columns.size), planes.dtype)
-    for i in range(order.size):
-        row = order[i]
-        for k in range(columns.size):
-            remaining[i, k] = planes[row, columns[k]]
-    return remaining, cells, a[order], b[order]
-
-
-@njit(cache=True, nogil=True)
-def shrink(problem):
-    """Move nodes into the condition one by one, so that I(A;B|moved nodes) stays largest.
-
-    Parameters
-    ----------
-    problem : Problem
-        Data of one concept at one time step.
-
-    Returns
-    -------
-    order : ndarray of shape (n_nodes,), int64
-        Nodes in the order in which they are moved.
-    information : ndarray of shape (n_nodes + 1,), float64
-        I(A;B|moved nodes) in bits, before the first move and after each move.
-    """
-    states, n_levels, planes, a, b, n_b, logs = problem
-    n, n_nodes = states.shape
-    names = np.arange(n_nodes)
-    order = np.empty(n_nodes, np.int64)
-    information = np.zeros(n_nodes + 1)
-    cells = np.zeros(n, np.int32)
-    base = np.empty(4)
-    for step in range(n_nodes):
-        n_remaining = n_nodes - step
-        logsums = np.empty((4, n_remaining))
-        _count_refined(planes, n_remaining, cells, a, b, n_b, logs, logsums, base)
-        if step == 0:
-            information[0] = _shared(base) / n
-        shared = _shared(logsums)
-        best = 0
-        for node in range(1, n_remaining):
-            if shared[node] > shared[best] + _TIE:
-                best = node
-        order[step] = names[best]
-        information[step + 1] = shared[best] / n
-        names = np.concatenate((names[:best], names[best + 1 :]))
-        planes, cells, a, b = _split_cells(planes, n_remaining, n_levels, cells, a, b, best)
-        if a.size == 0:
-            order[step + 1 :] = names
-            break
-    return order, information
-
-
-@njit(cache=True, nogil=True)
-def occupied_cells(states, n_levels, order):
-    """Count the occupied cells that the first 0, 1, ..., n_chosen nodes of an order form.
-
-    Parameters
-    ----------
-    states : ndarray of shape (n_instances, n_nodes), uint8
-        Discretized states.
-    n_levels : int
-        Number of levels of the states.
-    order : ndarray of shape (n_chosen,), int64
-        Nodes.
-
-    Returns
-    -------
-    ndarray of shape (n_chosen + 1,), int64
-    """
-    counts = np.ones(order.size + 1, np.int64)
-    cells = np.zeros(len(states), np.int32)
-    n_cells = 1
-    for k in range(order.size):
-        cells, n_cells = refine(cells, n_cells, states[:, order[k]], n_levels)
-        counts[k + 1] = n_cells
-    return counts
-
-
-@njit(cache=True, nogil=True)
-def _sorted_information(cells, a, b, total_b, seen_b, logs):
-    """Return n * I(A;B|cells) of instances sorted by (cell, a, b).
-
-    The array `total_b` must be 0 before the call, and is 0 again after it.
-    """
-    n = cells.size
-    information = 0.0
+    of_ab, of_a = np.empty((n_cells, width), np.int32), np.empty((n_cells, width), np.int32)
+    of_b, of_z = np.zeros((n_b, n_cells, width), np.int32), np.zeros((n_cells, width), np.int32)
+    total_ab, total_a = np.empty(n_cells, np.int64), np.empty(n_cells, np.int64)
+    total_b, total_z = np.zeros((n_b, n_cells), np.int64), np.zeros(n_cells, np.int64)
+    logsums[:] = 0.0
+    splits[:] = 0
+    base[:] = 0.0
+    numbers[:] = 0
     i = 0
     while i < n:
-        cell, cell_start, n_seen = cells[i], i, 0
-        while i < n and cells[i] == cell:
-            value_a, a_start = a[i], i
-            while i < n and cells[i] == cell and a[i] == value_a:
-                value_b, start = b[i], i
-                while i < n and cells[i] == cell and a[i] == value_a and b[i] == value_b:
-                    i += 1
-                if total_b[value_b] == 0:
-                    seen_b[n_seen] = value_b
-                    n_seen += 1
-                total_b[value_b] += i - start
-                information += logs[i - start]
-            information -= logs[i - a_start]
-        information += logs[i - cell_start]
-        for s in range(n_seen):
-            information -= logs[total_b[seen_b[s]]]
-            total_b[seen_b[s]] = 0
-    return information
+        value_a = a[i]
+        of_a[:] = 0
+        total_a[:] = 0
+        while i < n and a[i] == value_a:
+            value_b = b[i]
+            of_ab[:] = 0
+            total_ab[:] = 0
+            while i < n and a[i] == value_a and b[i] == value_b:
+                cell = cells[i]
+                total_ab[cell] += 1
+                for k in range(width):
+                    of_ab[cell, k] += planes[i, k]
+                i += 1
+            of_a += of_ab
+            of_b[value_b] += of_ab
+            total_a += total_ab
+            total_b[value_b] += total_ab
+            if joint:
+                _add_cells(ABZ, of_ab, total_ab, n_nodes, logs, logsums, splits, base, numbers)
+        of_z += of_a
+        total_z += total_a
+        _add_cells(AZ, of_a, total_a, n_nodes, logs, logsums, splits, base, numbers)
+    _add_cells(Z, of_z, total_z, n_nodes, logs, logsums, splits, base, numbers)
+    for value_b in range(n_b):
+        of, total = of_b[value_b], total_b[value_b]
+        _add_cells(BZ, of, total, n_nodes, logs, logsums, splits, base, numbers)
 
 
 @njit(cache=True, nogil=True)
-def order_contributions(problem, orders):
-    """Average the contributions of nodes over orders of all nodes.
+def _add_cells(kind, counts, totals, n_nodes, logs, logsums, splits, base, numbers):
+    """Add the counts of cells to a row of the tables of `_count_cells`."""
+    for cell in range(len(totals)):
+        total = totals[cell]
+        if total == 0:
+            continue
+        base[kind] += logs[total]
+        numbers[kind] += 1
+        if total == 1:  # contributes nothing
+            continue
+        for node in range(n_nodes):
+            rest = total
+            value = 0.0
+            levels = 0
+            for k in range(node, counts.shape[1], n_nodes):
+                count = counts[cell, k]
+                value += logs[count]
+                rest -= count
+                levels += count > 0
+            logsums[kind, node] += value + logs[rest]
+            splits[kind, node] += levels + (rest > 0) - 1
 
-    The contribution of a node Y is I(A;B|S) - I(A;B|S,Y), where S are the nodes before it.
+
+@njit(cache=True, nogil=True)
+def context_averages(problem, contexts, joint):
+    """Average the information of nodes about A and B over small sets S of other nodes.
 
     Parameters
     ----------
     problem : Problem
         Data of one concept at one time step.
-    orders : ndarray of shape (n_orders, n_nodes), int64
-        Permutations of the nodes.
+    contexts : ndarray of shape (n_contexts, context_size), int64
+        Sets of nodes. The average of a node is over the sets that do not contain it, and NaN if
+        all sets do.
+    joint : bool
+        Whether to count A and B jointly, which takes longest.
 
     Returns
     -------
-    contributions : ndarray of shape (n_nodes,), float64
-        Average contributions in bits.
-    cells : ndarray of shape (n_nodes,), float64
-        Average number of occupied cells of (S, Y).
+    averages : ndarray of shape (4, n_nodes), float64
+        Averages in bits of four quantities: I(A;Y|S) and I(B;Y|S) with the Miller-Madow correction
+        of each entropy, and with `joint` I(B;Y|A,S) with the same correction, and the plug-in
+        contribution I(A;B|S) - I(A;B|S,Y).
+    cells : ndarray of shape (2, n_nodes), float64
+        Average number of occupied cells of (S, Y), and of (A, S, Y) or (B, S, Y), whichever are
+        more.
     """
-    states, n_levels, _, a, b, n_b, logs = problem
+    states, n_levels, planes, a, b, n_b, logs = problem
     n, n_nodes = states.shape
-    contributions = np.zeros(n_nodes)
-    occupied = np.zeros(n_nodes)
-    total_b = np.zeros(n_b, np.int64)
-    seen_b = np.empty(n_b, np.int64)
-    for s in range(orders.shape[0]):
-        counts = occupied_cells(states, n_levels, orders[s])
-        rows = np.arange(n)
-        cells = np.zeros(n, np.int32)
-        before = _sorted_information(cells, a, b, total_b, seen_b, logs)
-        for k in range(n_nodes):
-            node = orders[s, k]
-            occupied[node] += counts[k + 1]
-            if rows.size == 0:
+    averages, occupied = np.zeros((4, n_nodes)), np.zeros((2, n_nodes))
+    n_used = np.zeros(n_nodes)
+    logsums, splits = np.empty((4, n_nodes)), np.empty((4, n_nodes), np.int64)
+    base, numbers, entropies = np.empty(4), np.empty(4, np.int64), np.empty(4)
+    correction = 1.0 / (2.0 * np.log(2.0))
+    for s in range(contexts.shape[0]):
+        cells, n_cells = cells_of(states, n_levels, contexts[s])
+        _count_cells(
+            planes, n_nodes, cells, n_cells, a, b, n_b, joint, logs, logsums, splits, base, numbers
+        )
+        for node in range(n_nodes):
+            inside = False
+            for member in contexts[s]:
+                inside |= member == node
+            if inside:
                 continue
-            levels = states[rows, node].astype(np.int64)
-            kept, cells = _unsettled(cells, a[rows], b[rows], levels, n_levels)
-            rows = rows[kept]
-            after = _sorted_information(cells, a[rows], b[rows], total_b, seen_b, logs)
-            contributions[node] += before - after
-            before = after
-    return contributions / (n * orders.shape[0]), occupied / orders.shape[0]
+            for kind in range(4):
+                entropies[kind] = base[kind] - logsums[kind, node] + splits[kind, node] * correction
+            averages[0, node] += entropies[Z] - entropies[AZ]
+            averages[1, node] += entropies[Z] - entropies[BZ]
+            averages[2, node] += entropies[AZ] - entropies[ABZ]
+            averages[3, node] += shared(base) - shared(logsums[:, node])
+            occupied[0, node] += numbers[Z] + splits[Z, node]
+            occupied[1, node] += max(numbers[AZ] + splits[AZ, node], numbers[BZ] + splits[BZ, node])
+            n_used[node] += 1
+    if not joint:
+        averages[2:] = np.nan
+    return averages / (n * n_used), occupied / n_used
+
+
+@njit(cache=True, nogil=True)
+def degrees_of_freedom(problem):
+    """Return the degrees of freedom of I(B;Y|A).
+
+    This is the number of states of Y less one, times the number of values of B less one, both
+    among the instances with a value of A, summed over the values of A.
+
+    Parameters
+    ----------
+    problem : Problem
+        Data of one concept at one time step.
+
+    Returns
+    -------
+    ndarray of shape (n_nodes,), int64
+    """
+    _, _, planes, a, b, _, _ = problem
+    n, n_nodes = problem.states.shape
+    freedom = np.zeros(n_nodes, np.int64)
+    counts = np.empty(planes.shape[1], np.int64)
+    i = 0
+    while i < n:
+        start, n_values = i, 1
+        counts[:] = 0
+        while i < n and a[i] == a[start]:
+            n_values += i > start and b[i] != b[i - 1]
+            for k in range(counts.size):
+                counts[k] += planes[i, k]
+            i += 1
+        for node in range(n_nodes):
+            rest, n_states = i - start, 0
+            for k in range(node, counts.size, n_nodes):
+                rest -= counts[k]
+                n_states += counts[k] > 0
+            freedom[node] += (n_states + (rest > 0) - 1) * (n_values - 1)
+    return freedom

@@ -5,9 +5,10 @@ from sklearn.utils import Bunch
 
 from .._docs import fill_docs
 from .._validation import check_codes, check_nodes, check_states
-from ._counting import occupied_cells, shrink, sort_problem
+from ._counting import sort_problem
 from ._coverage import MIN_COVERAGE
 from ._information import conditional_mutual_information
+from ._removal import occupied_cells, shrink
 
 
 @fill_docs

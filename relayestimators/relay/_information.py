@@ -61,28 +61,6 @@ def entropy(*variables):
     return float(np.log2(counts.sum()) - counts @ np.log2(counts) / counts.sum())
 
 
-def conditional_entropy(x, given):
-    """Compute the plug-in conditional entropy H(X|Z).
-
-    Parameters
-    ----------
-    x, given : array-like of shape (n_instances,) or (n_instances, n_columns)
-        Integers.
-
-    Returns
-    -------
-    float
-        Bits.
-
-    Examples
-    --------
-    >>> from relayestimators.relay._information import conditional_entropy
-    >>> conditional_entropy([0, 1, 0, 0], given=[0, 0, 1, 1])
-    0.5
-    """
-    return entropy(x, given) - entropy(given)
-
-
 def conditional_mutual_information(x, y, given):
     r"""Compute the plug-in conditional mutual information of two variables given a third.
 

@@ -10,14 +10,11 @@ from .._docs import fill_docs
 from .._intervals import subsampling_interval
 from .._validation import NO_STATE, check_alpha, check_choice, check_integer, check_states
 from ._codes import make_codes
-from ._information import mutual_information
 from ._methods import (
     DEFAULT_METHOD,
     METHODS,
     TESTABLE,
     make_plan,
-    throughput_problem,
-    throughput_terms,
 )
 from ._remarks import map_remarks, warn_of
 from ._significance import (
@@ -25,6 +22,7 @@ from ._significance import (
     chance_and_heard,
     half_scores,
     n_beyond_chance,
+    observed_terms,
     permuted_among,
     permuted_terms,
     permuted_within,
@@ -114,12 +112,12 @@ def relay_scores(
     .. math::
 
         \min(I(A; Y | S), I(B; Y | S)) \; e^{\min(0, E - E_0)}, \quad
-        E = n \ln 2 \; I(B; Y | C, S)
+        E = n \ln 2 \; I(B; Y | C)
 
-    with the true class C. All information is the mean over sets S of each size, and over the sizes
-    0, 1, ..., `context_size`; its entropies have the Miller-Madow correction. The minimum of
-    I(A;Y) and I(B;Y) is an upper bound of the information that A and B share through Y [2]_. E is
-    the evidence, in nats, that the output depends on the node beyond the true class, and
+    with the true class C. The first two are means over sets S of each size, and over the sizes 0,
+    1, ..., `context_size`. Entropies have the Miller-Madow correction. The minimum of I(A;Y) and
+    I(B;Y) is an upper bound of the information that A and B share through Y [2]_. E is the
+    evidence, in nats, that the output depends on the node beyond the true class, and
     :math:`E_0 = \min(6 \sigma, \max(0, \max E - 4 \sigma))` is the evidence that is asked for,
     where :math:`\sigma` is the standard deviation of E for a node that is not heard, and
     :math:`\max E` that of the best node. If no node is seen to be heard, :math:`E_0` is 0, and no
@@ -286,7 +284,7 @@ def relay_map(
     of all nodes are permuted over instances together, A and B being kept as pairs, and the p-value
     is the larger of those of I(A;Y|S) and I(B;Y|S). *Heard* asks whether a node has to do with the
     output beyond the true class. The states are permuted within true classes, and the p-value is
-    that of I(B;Y|C,S). Nodes that only know the concept are beyond chance and not heard.
+    that of I(B;Y|C). Nodes that only know the concept are beyond chance and not heard.
 
     Null values of all nodes are pooled. Each is standardized by the other null values of its node,
     and the observed value by all of them.
@@ -435,7 +433,7 @@ def _step(method, codes, states, timepoint, plan, shuffles, samples, alpha):
     step = {"relay_map": scores, "coverage": coverage}
     if len(shuffles):
         chance, unheard = (permuted_among(present, np.array(s)) for s in (shuffles, within))
-        step["terms"] = throughput_terms(throughput_problem(codes, states), plan)[0]
+        step["terms"] = observed_terms(codes, states, plan)
         step["nulls"] = permuted_terms(codes, states, plan, chance, unheard)
     if len(samples):
         position = np.cumsum(present) - 1
@@ -486,8 +484,7 @@ def _decide(result, n_permutations, alpha):
 
 def _what_there_is(concepts, method):
     """Return the information that there is about every concept, by name."""
-    information = [mutual_information(codes.a, codes.b) for codes in concepts]
-    there_is = {"information": np.maximum(information, 0.0)}  # rounding may make zero negative
+    there_is = {"information": np.array([codes.information() for codes in concepts])}
     if method == "throughput":
         there_is["unexplained"] = np.array([codes.unexplained() for codes in concepts])
     return there_is
@@ -512,8 +509,8 @@ def _n_states(states):
 
 
 def _n_values(codes):
-    """Return the largest number of values that a variable of a concept has."""
-    return 1 + max(int(values.max()) for values in codes)
+    """Return the number of true values, or of values that the network says, if these are more."""
+    return 1 + max(int(codes.a.max()), int(codes.said.max()))
 
 
 def _check_concepts(concept_in, concept_out, log_odds, labels, n_instances):

@@ -10,10 +10,10 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._validation import check_choice, check_integer
-from ._contexts import BEYOND, CONTRIBUTES, ENTERS, LEAVES, context_averages, context_problem
-from ._counting import occupied_cells, order_contributions, shrink, sort_problem
+from ._counting import context_averages, degrees_of_freedom, sort_problem
 from ._coverage import MIN_COVERAGE
 from ._order import TIE
+from ._removal import occupied_cells, order_contributions, shrink
 
 DEFAULT_METHOD = "throughput"
 
@@ -132,42 +132,50 @@ def draw_contexts(n_nodes, size, n_contexts, random_state):
 # ---------------------------------------------------------------- methods
 
 
-def throughput_terms(problem, plan):
-    """Return what enters a node, what leaves it, and what it adds to the true class.
+def what_passes(problem, plan):
+    """Return the information that enters a node, and that leaves it.
 
     Parameters
     ----------
-    problem : ContextProblem
-        With what the network says as b, and the true class as c.
+    problem : Problem
+        With what the network says as b.
     plan : tuple of ndarray
         Sets of 0, 1, ... nodes.
 
     Returns
     -------
-    terms : ndarray of shape (3, n_nodes)
-        I(A;Y|S), I(B;Y|S) and I(B;Y|C,S) in bits, as the mean over the sets of each size, and over
-        sizes.
-    freedom : ndarray of shape (n_nodes,)
-        Degrees of freedom of I(B;Y|C), without a set.
+    passes : ndarray of shape (2, n_nodes)
+        I(A;Y|S) and I(B;Y|S) in bits, as the mean over the sets of each size, and over sizes.
     cells : ndarray of shape (n_nodes,)
-        Mean number of occupied cells that the first two are counted in.
+        Mean number of occupied cells that these are counted in.
     """
-    averages, cells, freedom, _ = zip(*(context_averages(problem, s) for s in plan), strict=True)
-    terms = np.nanmean(averages, axis=0)[[ENTERS, LEAVES, BEYOND]]
-    return terms, freedom[0], np.nanmean(cells, axis=0)[1]
+    averages, cells = zip(*(context_averages(problem, s, False) for s in plan), strict=True)
+    passes = np.nanmean([of_size[:2] for of_size in averages], axis=0)
+    return passes, np.nanmean(cells, axis=0)[1]
 
 
-def throughput_problem(codes, states, order=None):
-    """Return the ContextProblem of "throughput", of which `order` sorts the instances."""
-    return context_problem(codes.a, codes.said, codes.classes, states, order=order, halves=True)
+def what_is_heard(problem):
+    """Return the information in a node about what the network says beyond the true class.
+
+    Parameters
+    ----------
+    problem : Problem
+        With the true class C as a, and what the network says as b.
+
+    Returns
+    -------
+    ndarray of shape (n_nodes,)
+        I(B;Y|C) in bits.
+    """
+    return context_averages(problem, np.empty((1, 0), dtype=np.int64), True)[0][2]
 
 
-def hearing(beyond, freedom, n_instances):
+def hearing(codes, states):
     r"""Return the weight of every node by the evidence that the output depends on it.
 
-    The evidence in nats, :math:`E = n \ln(2) I(B; Y | C, S)`, is the mean log-likelihood ratio of
-    what the network says, with and without the state of the node, given the true class. For a node
-    that is not heard it has the mean 0 and the standard deviation :math:`\sigma = \sqrt{f / 2}`
+    The evidence in nats, :math:`E = n \ln(2) I(B; Y | C)`, is the log-likelihood ratio of what the
+    network says, with and without the state of the node, given the true class. For a node that is
+    not heard it has the mean 0 and the standard deviation :math:`\sigma = \sqrt{f / 2}`
     with f degrees of freedom. Six standard deviations are asked for, but no more than the best node
     has beyond noise, of which many nodes reach four. What is lacking reduces the weight as it
     reduces a likelihood:
@@ -176,36 +184,32 @@ def hearing(beyond, freedom, n_instances):
 
     Parameters
     ----------
-    beyond : ndarray of shape (n_nodes,)
-        I(B;Y|C,S) in bits.
-    freedom : ndarray of shape (n_nodes,)
-        Degrees of freedom.
-    n_instances : int
-        Number of instances n.
+    codes : Codes
+        Variables of the concept.
+    states : ndarray of shape (n_instances, n_nodes), uint8
+        Discretized states.
 
     Returns
     -------
     ndarray of shape (n_nodes,)
         From 0, not heard, to 1, heard. It is 1 for all nodes if no node is seen to be heard.
     """
-    evidence = n_instances * np.log(2.0) * beyond
-    deviation = np.sqrt(np.maximum(freedom, 1.0) / 2.0)
+    problem = sort_problem(codes.classes, codes.said, states)
+    evidence = len(states) * np.log(2.0) * what_is_heard(problem)
+    deviation = np.sqrt(np.maximum(degrees_of_freedom(problem), 1) / 2)
     beyond_noise = np.maximum(0.0, np.max(evidence - _NOISE * deviation))
     return np.exp(np.minimum(0.0, evidence - np.minimum(_SURE * deviation, beyond_noise)))
 
 
 def _throughput(codes, states, plan):
-    (enters, leaves, beyond), freedom, cells = throughput_terms(
-        throughput_problem(codes, states), plan
-    )
-    weights = hearing(beyond, freedom, len(states))
-    return np.minimum(enters, leaves) * weights, len(states) / cells
+    problem = sort_problem(codes.a, codes.said, states, halves=True)
+    passes, cells = what_passes(problem, plan)
+    return passes.min(axis=0) * hearing(codes, states), len(states) / cells
 
 
 def _contexts(codes, states, plan):
-    problem = context_problem(codes.a, codes.b, codes.a, states)
-    averages, cells, *_ = context_averages(problem, *plan)
-    return averages[CONTRIBUTES], len(states) / cells[0]
+    averages, cells = context_averages(sort_problem(codes.a, codes.b, states), *plan, True)
+    return averages[3], len(states) / cells[0]
 
 
 def _shapley(codes, states, plan):

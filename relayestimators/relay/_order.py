@@ -2,8 +2,14 @@
 
 import numpy as np
 
-#: Scores that differ by no more than this, in bits, are equal up to rounding.
+#: Scores that differ by no more than this fraction of the largest one are equal up to rounding.
 TIE = 1e-9
+
+
+def _tolerance(scores):
+    """Return the difference up to which scores are equal, for the last axis."""
+    sizes = np.abs(np.where(np.isfinite(scores), scores, 0.0))
+    return TIE * sizes.max(axis=-1, initial=0.0)
 
 
 def strongest_nodes(scores, n_nodes=None, *, priority=None):
@@ -26,7 +32,7 @@ def strongest_nodes(scores, n_nodes=None, *, priority=None):
     scores = np.where(np.isnan(scores), -np.inf, scores)
     order = np.argsort(-scores, kind="stable")
     with np.errstate(invalid="ignore"):
-        lower = scores[order[:-1]] - scores[order[1:]] > TIE
+        lower = scores[order[:-1]] - scores[order[1:]] > _tolerance(scores)
     level = np.empty(len(scores), dtype=np.int64)
     level[order] = np.append(0, np.cumsum(lower))
     priority = np.arange(len(scores)) if priority is None else priority
@@ -55,8 +61,9 @@ def n_tied(scores, n_nodes, *, floor=0.0):
     if n_nodes >= falling.shape[-1]:
         return np.zeros(falling.shape[:-1], dtype=np.int64)
     last = falling[..., n_nodes - 1]
-    equal = np.abs(falling - last[..., None]) <= TIE
-    counts = equal[..., n_nodes] & (last > np.maximum(floor, TIE))
+    tolerance = _tolerance(falling)
+    equal = np.abs(falling - last[..., None]) <= tolerance[..., None]
+    counts = equal[..., n_nodes] & (last > np.maximum(floor, tolerance))
     return np.where(counts, equal.sum(axis=-1), 0)
 
 

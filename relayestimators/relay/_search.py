@@ -5,9 +5,9 @@ from sklearn.utils import Bunch
 
 from .._docs import fill_docs
 from .._validation import check_integer
-from ._contexts import ENTERS, LEAVES, context_averages, context_problem
-from ._counting import occupied_cells, refined_information, sort_problem
+from ._counting import context_averages, sort_problem
 from ._definition import check_problem
+from ._removal import occupied_cells, refined_information
 
 
 @fill_docs
@@ -64,7 +64,7 @@ def relay_pairs(concept_in, concept_out, states):
     """
     a, b, states = check_problem(concept_in, concept_out, states)
     n_nodes = _check_two_nodes(states)
-    problem = context_problem(a, b, a, states)
+    problem = sort_problem(a, b, states)
     single, single_cells = _minimum_information(problem, np.empty((1, 0), dtype=np.int64))
     given_node = [_minimum_information(problem, np.array([[node]])) for node in range(n_nodes)]
     given, cells = map(np.stack, zip(*given_node, strict=True))
@@ -80,8 +80,8 @@ def relay_pairs(concept_in, concept_out, states):
 
 def _minimum_information(problem, contexts):
     """Return min(I(A;Y|S), I(B;Y|S)) of every node for one set S, and the cells; NaN for S."""
-    averages, cells, *_ = context_averages(problem, contexts)
-    return np.minimum(averages[ENTERS], averages[LEAVES]), cells[0]
+    averages, cells = context_averages(problem, contexts, False)
+    return averages[:2].min(axis=0), cells[0]
 
 
 @fill_docs

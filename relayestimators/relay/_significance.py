@@ -8,7 +8,8 @@ permuted over the instances of each true class.
 
 import numpy as np
 
-from ._methods import throughput_problem, throughput_terms
+from ._counting import sort_problem
+from ._methods import what_is_heard, what_passes
 
 #: Fewest permutations with valid p-values: every null value is compared with two others at least.
 FEWEST_PERMUTATIONS = 3
@@ -59,34 +60,46 @@ def permuted_among(present, sources):
     return (np.cumsum(present) - 1)[among]
 
 
-def permuted_terms(codes, states, plan, chance, unheard):
-    """Return the terms of "throughput" under both null hypotheses.
+def observed_terms(codes, states, plan):
+    """Return the statistics of both tests.
 
     Parameters
     ----------
     codes : Codes
         Variables of the concept.
-    states : ndarray of shape (n_instances, n_nodes)
+    states : ndarray of shape (n_instances, n_nodes), uint8
         Discretized states.
     plan : tuple of ndarray
-        Sets of nodes.
+        Sets of nodes of "throughput".
+
+    Returns
+    -------
+    ndarray of shape (3, n_nodes)
+        What enters a node, what leaves it, and what it adds to the true class.
+    """
+    passes, _ = what_passes(sort_problem(codes.a, codes.said, states, halves=True), plan)
+    return np.vstack([passes, what_is_heard(sort_problem(codes.classes, codes.said, states))])
+
+
+def permuted_terms(codes, states, plan, chance, unheard):
+    """Return the statistics of both tests under their null hypotheses.
+
+    Parameters
+    ----------
+    codes, states, plan
+        As in `observed_terms`.
     chance, unheard : ndarray of shape (n_permutations, n_instances)
         Permutations over all instances, and within true classes.
 
     Returns
     -------
     ndarray of shape (n_permutations, 3, n_nodes)
-        What enters and what leaves a node by chance, and what a node that is not heard adds to the
-        true class.
     """
-    order = np.lexsort((codes.said, codes.classes, codes.a))
     nulls = []
     for everywhere, within in zip(chance, unheard, strict=True):
-        by_chance, not_heard = (
-            throughput_terms(throughput_problem(codes, states[source], order), plan)[0]
-            for source in (everywhere, within)
-        )
-        nulls.append([*by_chance[:2], not_heard[2]])
+        by_chance = sort_problem(codes.a, codes.said, states[everywhere], halves=True)
+        not_heard = sort_problem(codes.classes, codes.said, states[within])
+        nulls.append(np.vstack([what_passes(by_chance, plan)[0], what_is_heard(not_heard)]))
     return np.array(nulls)
 
 

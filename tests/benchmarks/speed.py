@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from relayestimators import relay_map
 from relayestimators.relay import shrinking_subset_aggregation
-from relayestimators.relay._counting import shrink, sort_problem
+from relayestimators.relay._counting import sort_problem
+from relayestimators.relay._removal import shrink
 
 from .models import make
 from .tables import markdown

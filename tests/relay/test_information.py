@@ -7,13 +7,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from relayestimators.relay._counting import occupied_cells, refine
+from relayestimators.relay._counting import refine
 from relayestimators.relay._information import (
     conditional_mutual_information,
     entropy,
     joint_codes,
     mutual_information,
 )
+from relayestimators.relay._removal import occupied_cells
 
 
 def reference_cmi(a, b, given):

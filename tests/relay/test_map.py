@@ -19,9 +19,10 @@ from relayestimators.relay import (
     shrinking_subset_aggregation,
 )
 from relayestimators.relay._concepts import concept_log_odds, concept_values
-from relayestimators.relay._counting import order_contributions, sort_problem
+from relayestimators.relay._counting import sort_problem
 from relayestimators.relay._methods import default_context_size, draw_contexts
 from relayestimators.relay._order import n_tied, ranking_of, strongest_nodes
+from relayestimators.relay._removal import order_contributions
 
 
 def reference_shrink(a, b, states):
@@ -130,14 +131,18 @@ def reference_throughput(a, said, classes, states, largest):
             terms = []
             for s in combinations([k for k in range(n_nodes) if k != node], size):
                 z = halves[:, list(s)]
-                h, h_a, h_b, h_c, h_cb = (
+                h, h_a, h_b = (
                     reference_conditional_entropy(y, np.column_stack(given))
-                    for given in ((z, y * 0), (z, a), (z, said), (z, classes), (z, classes, said))
+                    for given in ((z, y * 0), (z, a), (z, said))
                 )
-                terms.append([h - h_a, h - h_b, h_c - h_cb])
+                terms.append([h - h_a, h - h_b])
             of_sizes.append(np.mean(terms, axis=0))
-        enters, leaves, beyond = np.mean(of_sizes, axis=0)
-        carried.append(min(enters, leaves))
+        carried.append(min(np.mean(of_sizes, axis=0)))
+        h_c, h_cb = (
+            reference_conditional_entropy(y, np.column_stack(given))
+            for given in ((classes,), (classes, said))
+        )
+        beyond = h_c - h_cb
         evidence.append(n * math.log(2) * beyond)
         freedom = sum(
             (len(set(y[classes == c])) - 1) * (len(set(said[classes == c])) - 1)

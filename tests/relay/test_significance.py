@@ -102,11 +102,15 @@ def test_number_of_relays_by_steps():
     assert n_beyond_chance(falling, np.full(10, 0.02), 0.05) == 0
 
 
-def test_interval_has_the_standard_deviation_of_halves():
+def test_interval_has_the_deviation_of_halves_from_the_whole():
     draws = np.random.default_rng(0).normal(7.0, 2.0, size=(5000, 1))
-    low, high = subsampling_interval(np.array([1.0]), draws, 0.05)
-    assert low[0] == pytest.approx(1 - 1.96 * 2, abs=0.1)
-    assert high[0] == pytest.approx(1 + 1.96 * 2, abs=0.1)
+    low, high = subsampling_interval(np.array([7.0]), draws, 0.05)
+    assert low[0] == pytest.approx(7 - 1.96 * 2, abs=0.1)
+    assert high[0] == pytest.approx(7 + 1.96 * 2, abs=0.1)
+    low, high = subsampling_interval(np.array([6.0]), draws, 0.05)  # halves are biased by 1
+    assert high[0] - 6 == pytest.approx(1.96 * np.sqrt(2**2 + 1), abs=0.1)
+    two = subsampling_interval(np.array([0.0]), np.array([[1.0], [-1.0]]), 0.05)
+    assert two[1, 0] == pytest.approx(12.7062)  # Student's t with one degree of freedom
 
 
 def test_halves_are_halves():
