@@ -112,12 +112,13 @@ def relay_scores(
     .. math::
 
         \min(I(A; Y | S), I(B; Y | S)) \; e^{\min(0, E - E_0)}, \quad
-        E = n \ln 2 \; I(B; Y | C)
+        E = n \ln 2 \; I(B; Y | C, S)
 
     with the true class C. The first two are means over sets S of each size, and over the sizes 0,
     1, ..., `context_size`. Entropies have the Miller-Madow correction. The minimum of I(A;Y) and
     I(B;Y) is an upper bound of the information that A and B share through Y [2]_. E is the
-    evidence, in nats, that the output depends on the node beyond the true class, and
+    evidence, in nats, that the output depends on the node beyond the true class: the mean of its
+    value without a set and of its mean over eight sets of the largest size.
     :math:`E_0 = \min(6 \sigma, \max(0, \max E - 4 \sigma))` is the evidence that is asked for,
     where :math:`\sigma` is the standard deviation of E for a node that is not heard, and
     :math:`\max E` that of the best node. If no node is seen to be heard, :math:`E_0` is 0, and no
@@ -284,7 +285,7 @@ def relay_map(
     of all nodes are permuted over instances together, A and B being kept as pairs, and the p-value
     is the larger of those of I(A;Y|S) and I(B;Y|S). *Heard* asks whether a node has to do with the
     output beyond the true class. The states are permuted within true classes, and the p-value is
-    that of I(B;Y|C). Nodes that only know the concept are beyond chance and not heard.
+    that of I(B;Y|C,S). Nodes that only know the concept are beyond chance and not heard.
 
     Null values of all nodes are pooled. Each is standardized by the other null values of its node,
     and the observed value by all of them.

@@ -4,7 +4,7 @@ A *plan* holds what a method draws at random before it sees data: sets or orders
 """
 
 from itertools import combinations
-from math import comb
+from math import ceil, comb
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -23,6 +23,10 @@ _LARGEST_CONTEXT = {"throughput": 2, "contexts": 4}
 # How "throughput" weights a node by the evidence that it is heard; see `hearing`. Chosen on the
 # models and seeds that docs/benchmarks.md names, and shown on others.
 _SURE, _NOISE = 6.0, 4.0
+
+# Number of sets of the largest size over which this evidence is averaged. Few are enough, and
+# counting what the network says together with the true class takes longest.
+_EVIDENCE_CONTEXTS = 8
 
 #: Largest number of values of a concept for "gaussian", the cost of which grows with its cube.
 _MOST_VALUES = 128
@@ -154,28 +158,32 @@ def what_passes(problem, plan):
     return passes, np.nanmean(cells, axis=0)[1]
 
 
-def what_is_heard(problem):
+def what_is_heard(problem, plan):
     """Return the information in a node about what the network says beyond the true class.
 
     Parameters
     ----------
     problem : Problem
         With the true class C as a, and what the network says as b.
+    plan : tuple of ndarray
+        Sets of 0, 1, ... nodes.
 
     Returns
     -------
     ndarray of shape (n_nodes,)
-        I(B;Y|C) in bits.
+        I(B;Y|C,S) in bits, as the mean of its value without a set and of its mean over some sets
+        of the largest size.
     """
-    return context_averages(problem, np.empty((1, 0), dtype=np.int64), True)[0][2]
+    few = plan[-1][:: ceil(len(plan[-1]) / _EVIDENCE_CONTEXTS)]
+    return np.nanmean([context_averages(problem, s, True)[0][2] for s in (plan[0], few)], axis=0)
 
 
-def hearing(codes, states):
+def hearing(codes, states, plan):
     r"""Return the weight of every node by the evidence that the output depends on it.
 
-    The evidence in nats, :math:`E = n \ln(2) I(B; Y | C)`, is the log-likelihood ratio of what the
-    network says, with and without the state of the node, given the true class. For a node that is
-    not heard it has the mean 0 and the standard deviation :math:`\sigma = \sqrt{f / 2}`
+    The evidence in nats, :math:`E = n \ln(2) I(B; Y | C, S)`, is the mean log-likelihood ratio of
+    what the network says, with and without the state of the node, given the true class. For a node
+    that is not heard it has the mean 0 and the standard deviation :math:`\sigma = \sqrt{f / 2}`
     with f degrees of freedom. Six standard deviations are asked for, but no more than the best node
     has beyond noise, of which many nodes reach four. What is lacking reduces the weight as it
     reduces a likelihood:
@@ -188,14 +196,16 @@ def hearing(codes, states):
         Variables of the concept.
     states : ndarray of shape (n_instances, n_nodes), uint8
         Discretized states.
+    plan : tuple of ndarray
+        Sets of 0, 1, ... nodes.
 
     Returns
     -------
     ndarray of shape (n_nodes,)
         From 0, not heard, to 1, heard. It is 1 for all nodes if no node is seen to be heard.
     """
-    problem = sort_problem(codes.classes, codes.said, states)
-    evidence = len(states) * np.log(2.0) * what_is_heard(problem)
+    problem = sort_problem(codes.classes, codes.said, states, halves=True)
+    evidence = len(states) * np.log(2.0) * what_is_heard(problem, plan)
     deviation = np.sqrt(np.maximum(degrees_of_freedom(problem), 1) / 2)
     beyond_noise = np.maximum(0.0, np.max(evidence - _NOISE * deviation))
     return np.exp(np.minimum(0.0, evidence - np.minimum(_SURE * deviation, beyond_noise)))
@@ -204,7 +214,7 @@ def hearing(codes, states):
 def _throughput(codes, states, plan):
     problem = sort_problem(codes.a, codes.said, states, halves=True)
     passes, cells = what_passes(problem, plan)
-    return passes.min(axis=0) * hearing(codes, states), len(states) / cells
+    return passes.min(axis=0) * hearing(codes, states, plan), len(states) / cells
 
 
 def _contexts(codes, states, plan):

@@ -77,8 +77,9 @@ def observed_terms(codes, states, plan):
     ndarray of shape (3, n_nodes)
         What enters a node, what leaves it, and what it adds to the true class.
     """
-    passes, _ = what_passes(sort_problem(codes.a, codes.said, states, halves=True), plan)
-    return np.vstack([passes, what_is_heard(sort_problem(codes.classes, codes.said, states))])
+    by_concept = sort_problem(codes.a, codes.said, states, halves=True)
+    by_class = sort_problem(codes.classes, codes.said, states, halves=True)
+    return np.vstack([what_passes(by_concept, plan)[0], what_is_heard(by_class, plan)])
 
 
 def permuted_terms(codes, states, plan, chance, unheard):
@@ -98,8 +99,8 @@ def permuted_terms(codes, states, plan, chance, unheard):
     nulls = []
     for everywhere, within in zip(chance, unheard, strict=True):
         by_chance = sort_problem(codes.a, codes.said, states[everywhere], halves=True)
-        not_heard = sort_problem(codes.classes, codes.said, states[within])
-        nulls.append(np.vstack([what_passes(by_chance, plan)[0], what_is_heard(not_heard)]))
+        not_heard = sort_problem(codes.classes, codes.said, states[within], halves=True)
+        nulls.append(np.vstack([what_passes(by_chance, plan)[0], what_is_heard(not_heard, plan)]))
     return np.array(nulls)
 
 

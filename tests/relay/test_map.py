@@ -125,6 +125,7 @@ def reference_throughput(a, said, classes, states, largest):
     n, n_nodes = states.shape
     halves = states * 2 // max(int(states.max()) + 1, 2)
     carried, evidence, deviation = [], [], []
+    drawn = list(combinations(range(n_nodes), largest))  # all of them, in this order
     for node in range(n_nodes):
         y, of_sizes = states[:, node], []
         for size in range(largest + 1):
@@ -138,11 +139,18 @@ def reference_throughput(a, said, classes, states, largest):
                 terms.append([h - h_a, h - h_b])
             of_sizes.append(np.mean(terms, axis=0))
         carried.append(min(np.mean(of_sizes, axis=0)))
-        h_c, h_cb = (
-            reference_conditional_entropy(y, np.column_stack(given))
-            for given in ((classes,), (classes, said))
-        )
-        beyond = h_c - h_cb
+        beyond = []
+        for sets in ([()], drawn[:: math.ceil(len(drawn) / 8)]):
+            terms = []
+            for s in (s for s in sets if node not in s):
+                z = halves[:, list(s)]
+                h_c, h_cb = (
+                    reference_conditional_entropy(y, np.column_stack(given))
+                    for given in ((z, classes), (z, classes, said))
+                )
+                terms.append(h_c - h_cb)
+            beyond += [np.mean(terms)] if terms else []
+        beyond = np.mean(beyond)
         evidence.append(n * math.log(2) * beyond)
         freedom = sum(
             (len(set(y[classes == c])) - 1) * (len(set(said[classes == c])) - 1)
