@@ -10,7 +10,17 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._validation import check_choice, check_integer
-from ._counting import context_averages, degrees_of_freedom, sort_problem
+from ._counting import (
+    BEYOND,
+    CELLS,
+    CONCEPT_CELLS,
+    CONTRIBUTES,
+    ENTERS,
+    LEAVES,
+    context_averages,
+    degrees_of_freedom,
+    sort_problem,
+)
 from ._coverage import MIN_COVERAGE
 from ._order import TIE
 from ._removal import occupied_cells, order_contributions, shrink
@@ -153,9 +163,9 @@ def what_passes(problem, plan):
     cells : ndarray of shape (n_nodes,)
         Mean number of occupied cells that these are counted in.
     """
-    averages, cells = zip(*(context_averages(problem, s, False) for s in plan), strict=True)
-    passes = np.nanmean([of_size[:2] for of_size in averages], axis=0)
-    return passes, np.nanmean(cells, axis=0)[1]
+    rows = [ENTERS, LEAVES, CONCEPT_CELLS]
+    averages = np.nanmean([context_averages(problem, s, False)[rows] for s in plan], axis=0)
+    return averages[:2], averages[2]
 
 
 def what_is_heard(problem, plan):
@@ -175,7 +185,7 @@ def what_is_heard(problem, plan):
         of the largest size.
     """
     few = plan[-1][:: ceil(len(plan[-1]) / _EVIDENCE_CONTEXTS)]
-    return np.nanmean([context_averages(problem, s, True)[0][2] for s in (plan[0], few)], axis=0)
+    return np.nanmean([context_averages(problem, s, True)[BEYOND] for s in (plan[0], few)], axis=0)
 
 
 def hearing(codes, states, plan):
@@ -218,8 +228,8 @@ def _throughput(codes, states, plan):
 
 
 def _contexts(codes, states, plan):
-    averages, cells = context_averages(sort_problem(codes.a, codes.b, states), *plan, True)
-    return averages[3], len(states) / cells[0]
+    averages = context_averages(sort_problem(codes.a, codes.b, states), *plan, True)
+    return averages[CONTRIBUTES], len(states) / averages[CELLS]
 
 
 def _shapley(codes, states, plan):
