@@ -9,7 +9,13 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
-from relayestimators import CoverageWarning, RelayAnalyzer, RNNClassifier, relay_map
+from relayestimators import (
+    CoverageWarning,
+    LSTMClassifier,
+    RelayAnalyzer,
+    RNNClassifier,
+    relay_map,
+)
 from relayestimators.relay import METHODS, RelayMapWarning
 from relayestimators.relay._concepts import concept_log_odds, concept_values
 from relayestimators.relay._information import mutual_information
@@ -256,6 +262,19 @@ def test_relays_that_are_heard_are_fewer_than_those_beyond_chance():
     assert not heard.heard_[:, 0, 3:5].any()
     assert heard.significant_[:, 0, :5].all()
     assert heard.pvalues_heard_.shape == heard.pvalues_.shape == (2, 1, 8)
+
+
+@pytest.mark.parametrize("cell", [RNNClassifier, LSTMClassifier])
+def test_a_bit_in_all_nodes_from_the_first_step_is_shown(cell):
+    """The easiest problem: one bit, 3 standard deviations apart, passes through the whole layer."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(1600, 1, 8)), rng.integers(0, 2, 1600)
+    X[:, 0, 0] += np.where(y, 3, -3)
+    net = cell(module__hidden_size=8, max_epochs=20, random_state=0).fit(X[:600], y[:600])
+    analyzer = RelayAnalyzer(FrozenEstimator(net), random_state=0).fit(X[600:], y[600:])
+    assert analyzer.information_.min() > 0.95
+    assert analyzer.relay_map_.max(axis=2).min() > 0.3  # at every step, for both classes
+    assert not any("not show" in remark for remark in analyzer.remarks_)
 
 
 def test_auto_needs_enough_permutations(fitted):

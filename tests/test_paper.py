@@ -44,6 +44,15 @@ def test_mean_over_nets_by_hand():
     assert verdict(mean_over_nets(values)) == "not tested"
 
 
+def test_no_verdict_if_mean_and_ranks_disagree():
+    """Eleven of twelve networks are below 0, and one outlier lifts the mean above it."""
+    values = np.append(np.linspace(-0.3, -0.1, 11), 9.0)
+    found = mean_over_nets(values, test=True)
+    assert found.mean > 0
+    assert found.pvalue < 0.05
+    assert verdict(found) == "open"
+
+
 def test_difference_by_hand():
     found = difference([3.0, 4.0, 5.0, 6.0], [1.0, 2.0, 2.5, 3.5])
     assert found.mean == pytest.approx(4.5 - 2.25)

@@ -191,6 +191,27 @@ def test_random_nodes_of_an_accurate_network_are_not_significant(agreement):
     assert np.mean(fraction) < 0.07
 
 
+def test_auto_takes_no_noise_of_a_network_that_is_nearly_always_right():
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 2, 300)
+    b = a ^ (rng.random(300) < 0.025)
+    states = rng.integers(0, 2, (300, 20, 16)).astype(np.uint8)
+    result = relay_map(a[:, None], b[:, None], states, n_permutations=39, random_state=0)
+    assert (result.n_beyond, result.n_heard) == (0, 0)
+
+
+def test_the_size_of_the_test_at_an_agreement_of_95_percent():
+    fractions = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        a = rng.integers(0, 2, 300)
+        b = a ^ (rng.random(300) < 0.05)
+        states = rng.integers(0, 2, (300, 1, 16))
+        result = relay_map(a[:, None], b[:, None], states, n_permutations=39, random_state=0)
+        fractions.append([(p <= 0.05).mean() for p in (result.pvalues, result.pvalues_heard)])
+    assert np.mean(fractions, axis=0).max() < 0.07  # two standard errors above .05
+
+
 def test_nodes_that_only_know_are_told_from_nodes_that_are_heard():
     """Three nodes vote. Three others know more, and are beyond chance, but are not heard."""
     for seed in range(3):
