@@ -27,9 +27,11 @@ from . import (
     rankings,
     speed,
     training,
+    truth,
 )
 
 PARTS = {
+    "truth": truth,
     "planted": planted,
     "composite": composite,
     "calibration": calibration,

@@ -1,0 +1,285 @@
+"""Networks whose relays are known by construction, because weights are set by hand.
+
+Nodes have noise channels of their own, so that they err independently of one another. A node is
+heard if the readout, or a heard node of the next time step, has a weight for it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from relayestimators.networks import RecurrentNetwork
+
+from .good_nets import Case
+
+
+class Net(NamedTuple):
+    """A network with the data it is for.
+
+    Parameters
+    ----------
+    module : RecurrentNetwork
+        In double precision.
+    X : Tensor of shape (n_instances, n_channels, n_timepoints)
+        A panel.
+    concepts : ndarray of shape (n_instances, n_concepts), int64
+        Concept values of the true class, all of 0 and 1.
+    truth : dict
+        Relays by (concept, time step).
+    """
+
+    module: torch.nn.Module
+    X: torch.Tensor
+    concepts: np.ndarray
+    truth: dict
+
+
+def _empty(cell, n_channels, n_nodes, n_concepts):
+    """Return a net all of whose weights are zero."""
+    module = RecurrentNetwork(n_channels, 2**n_concepts, hidden_size=n_nodes, cell=cell).double()
+    with torch.no_grad():
+        for tensor in module.parameters():
+            tensor.zero_()
+    return module, dict(module.named_parameters())
+
+
+def _combinations(n_concepts):
+    return np.array(list(np.ndindex(*(2,) * n_concepts)))
+
+
+def _listen(weights, cell, n_nodes, self_weight):
+    """Let every node follow tanh(self_weight * own state + input), and return its first row.
+
+    This is the row of the input weights at which the nodes of the candidate state begin.
+    """
+    recurrent = weights["recurrent.weight_hh_l0"]
+    start = {"rnn": 0, "gru": 2 * n_nodes, "lstm": 2 * n_nodes}[cell]
+    for node in range(n_nodes):
+        recurrent[start + node, node] = self_weight
+    bias = weights["recurrent.bias_ih_l0"]
+    if cell == "gru":  # open reset gates, half-open update gates
+        bias[:n_nodes] = 20.0
+        bias[n_nodes : 2 * n_nodes] = 0.0
+    elif cell == "lstm":  # open input and output gates; half of the memory is kept
+        bias[:n_nodes] = 20.0
+        bias[3 * n_nodes :] = 20.0
+        bias[n_nodes : 2 * n_nodes] = 0.0
+    return start
+
+
+def latches(
+    cell, seed, n, *, n_bits=2, heard=3, unheard=3, idle=8, noise=0.8, decoy_noise=0.6, delay=3
+):
+    """Latches that hold bits shown at the first step, some of them read out and others not.
+
+    `noise` is the size of every node's own noise at the first step; later it is a tenth of it.
+    """
+    rng = np.random.default_rng([11, seed, n])
+    n_nodes = n_bits * (heard + unheard) + idle
+    n_channels = n_bits + n_nodes
+    module, weights = _empty(cell, n_channels, n_nodes, n_bits)
+    where = rng.permutation(n_nodes)
+    relays = where[: n_bits * heard].reshape(n_bits, heard)
+    decoys = where[n_bits * heard : n_bits * (heard + unheard)].reshape(n_bits, unheard)
+    bits = rng.integers(0, 2, (n, n_bits))
+    X = np.zeros((n, n_channels, delay + 1))
+    X[:, :n_bits, 0] = 2 * bits - 1
+    X[:, n_bits:] = 0.1 * rng.normal(size=(n, n_nodes, delay + 1))
+    X[:, n_bits:, 0] *= 10
+    table = torch.as_tensor(2.0 * _combinations(n_bits) - 1)
+    with torch.no_grad():
+        start = _listen(weights, cell, n_nodes, 2.0)
+        entry = weights["recurrent.weight_ih_l0"]
+        for node in range(n_nodes):
+            entry[start + node, n_bits + node] = noise
+        for bit in range(n_bits):
+            for nodes, size in ((relays[bit], noise), (decoys[bit], decoy_noise)):
+                for node in nodes:
+                    entry[start + node, bit] = 1.0
+                    entry[start + node, n_bits + node] = size
+            weights["readout.weight"][:, relays[bit]] = 2.0 * table[:, [bit]]
+    truth = {(bit, t): relays[bit] for bit in range(n_bits) for t in range(delay + 1)}
+    return Net(module, torch.as_tensor(X), bits, truth)
+
+
+def register(seed, n, *, n_steps=6, width=2, noise=0.35, idle=6, decoy_noise=0.25):
+    """A bit that moves from one group of nodes to the next at every step.
+
+    A second register of the same length takes the bit up with less noise and nobody reads it.
+    """
+    rng = np.random.default_rng([13, seed, n])
+    n_nodes = 2 * n_steps * width + idle
+    module, weights = _empty("rnn", 1 + n_nodes, n_nodes, 1)
+    where = rng.permutation(n_nodes)
+    heard = where[: n_steps * width].reshape(n_steps, width)
+    decoys = where[n_steps * width : 2 * n_steps * width].reshape(n_steps, width)
+    bits = rng.integers(0, 2, (n, 1))
+    X = np.zeros((n, 1 + n_nodes, n_steps))
+    X[:, 0, 0] = 2 * bits[:, 0] - 1
+    X[:, 1:] = rng.normal(size=(n, n_nodes, n_steps))
+    with torch.no_grad():
+        entry, step = weights["recurrent.weight_ih_l0"], weights["recurrent.weight_hh_l0"]
+        for node in range(n_nodes):
+            entry[node, 1 + node] = 1.0
+        for groups, size in ((heard, noise), (decoys, decoy_noise)):
+            for node in groups.ravel():
+                entry[node, 1 + node] = size
+            for node in groups[0]:
+                entry[node, 0] = 1.0
+            for before, after in zip(groups[:-1], groups[1:], strict=True):
+                for node in after:
+                    step[node, before] = 1.4 / width
+        weights["readout.weight"][1, heard[-1]] = 3.0
+        weights["readout.weight"][0, heard[-1]] = -3.0
+    truth = {(0, t): heard[t] for t in range(n_steps)}
+    return Net(module, torch.as_tensor(X), bits, truth)
+
+
+def automaton(seed, n, *, n_steps=8, idle=8, gain=4.0):
+    """The parity automaton of two symbols, compiled into a plain RNN of saturated nodes.
+
+    Node (state, symbol) is on if the automaton was in `state` and read `symbol`; it listens to the
+    nodes that lead to its state. All four are needed; other nodes listen to noise.
+    """
+    rng = np.random.default_rng([17, seed, n])
+    n_nodes = 4 + idle
+    module, weights = _empty("rnn", 2 + n_nodes, n_nodes, 1)
+    where = rng.permutation(n_nodes)
+    nodes = where[:4].reshape(2, 2)  # [state before, symbol]
+    symbols = rng.integers(0, 2, (n, n_steps))
+    X = np.zeros((n, 2 + n_nodes, n_steps))
+    for symbol in (0, 1):
+        X[:, symbol] = symbols == symbol
+    X[:, 2:] = rng.normal(size=(n, n_nodes, n_steps))
+    after = np.array([[0, 1], [1, 0]])  # [state before, symbol]
+    with torch.no_grad():
+        entry, step = weights["recurrent.weight_ih_l0"], weights["recurrent.weight_hh_l0"]
+        bias = weights["recurrent.bias_ih_l0"]
+        for node in where[4:]:
+            entry[node, 2 + node] = 1.0
+        for state in (0, 1):
+            for symbol in (0, 1):
+                node = nodes[state, symbol]
+                entry[node, symbol] = gain
+                entry[node, 2 + node] = 0.1
+                # one of the two nodes that lead here is on (+1) and all others are off (-1)
+                for s, x in np.ndindex(2, 2):
+                    step[node, nodes[s, x]] = gain / 2 if after[s, x] == state else 0.0
+                # sum is 0 if one of the two is on and -gain if none; at the first step all are 0
+                bias[node] = -0.5 * gain
+        for s, x in np.ndindex(2, 2):
+            sign = 1.0 if after[s, x] == 1 else -1.0
+            weights["readout.weight"][1, nodes[s, x]] = sign
+            weights["readout.weight"][0, nodes[s, x]] = -sign
+        # the automaton starts in state 0: a pulse at the first step stands for the state before
+    X[:, 0, 0] = symbols[:, 0] == 0
+    X, truth = _started(X, weights, nodes, gain), {}
+    parity = symbols.cumsum(axis=1)[:, -1] % 2
+    truth = {(0, n_steps - 1): nodes.ravel()}
+    return Net(module, torch.as_tensor(X), parity[:, None], truth)
+
+
+def _started(X, weights, nodes, gain):
+    """Put the automaton into state 0 by a stronger first input to the nodes that start there."""
+    X = X.copy()
+    with torch.no_grad():
+        for symbol in (0, 1):
+            weights["recurrent.weight_ih_l0"][nodes[1, symbol], 2 + nodes[1, symbol]] = 0.1
+    for symbol in (0, 1):  # nodes of state 1 are held off, those of state 0 see their symbol
+        X[:, 2 + nodes[1, symbol], 0] = -20 * gain
+    return X
+
+
+def _trained(cell, seed, n_nodes=8, n_timepoints=5, noise=0.4):
+    """Return a trained network that remembers a noisy bit of the first time step, and its task."""
+    torch.manual_seed(seed)
+    module = RecurrentNetwork(1, 2, hidden_size=n_nodes, cell=cell).double()
+
+    def draw(rng, n):
+        bits = rng.integers(0, 2, (n, 1))
+        X = np.zeros((n, 1, n_timepoints))
+        X[:, 0, 0] = 2 * bits[:, 0] - 1 + noise * rng.normal(size=n)
+        X[:, 0, 1:] = 0.3 * rng.normal(size=(n, n_timepoints - 1))
+        return X, bits
+
+    X, bits = draw(np.random.default_rng([19, seed]), 1000)
+    X, labels = torch.as_tensor(X), torch.as_tensor(bits[:, 0])
+    optimizer = torch.optim.Adam(module.parameters(), lr=0.02)
+    for _ in range(150):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(module(X), labels).backward()
+        optimizer.step()
+    return module, draw
+
+
+def widened(cell, seed, n, *, twins, noise=0.5):
+    """Put copies of all nodes into a trained network, with noise of their own for every node.
+
+    Parameters
+    ----------
+    twins : bool
+        If True, a node and its copy have half of its outgoing weights each, so that both are
+        heard, and there are as many nodes of noise. If False, the copies have no outgoing weights.
+        They still receive what the nodes receive, so that they know the errors of the network.
+    noise : float, default=0.5
+        Size of the noise of each node. Without it copies have exactly the states of the nodes.
+    """
+    trained, draw = _trained(cell, seed)
+    size = trained.hidden_size
+    rng = np.random.default_rng([23, seed])
+    X, bits = draw(rng, n)
+    n_nodes = 4 * size if twins else 2 * size
+    where = rng.permutation(n_nodes)
+    source, scale = np.zeros(n_nodes, dtype=int), np.zeros(n_nodes)
+    for k in range(2):
+        source[where[k * size : (k + 1) * size]] = np.arange(size)
+        scale[where[k * size : (k + 1) * size]] = 0.5 if twins else 1.0 - k
+    idle = where[2 * size :]
+    module, weights = _empty(cell, 1 + n_nodes, n_nodes, 1)
+    old = dict(trained.named_parameters())
+    n_gates = {"rnn": 1, "gru": 3, "lstm": 4}[cell]
+    rows = np.concatenate([gate * size + source for gate in range(n_gates)])
+    candidate = {"rnn": 0, "gru": 2, "lstm": 2}[cell] * n_nodes
+    with torch.no_grad():
+        for name in ("recurrent.bias_ih_l0", "recurrent.bias_hh_l0"):
+            weights[name][:] = old[name][rows]
+        weights["recurrent.weight_ih_l0"][:, :1] = old["recurrent.weight_ih_l0"][rows]
+        step = old["recurrent.weight_hh_l0"][rows][:, source] * torch.as_tensor(scale)
+        weights["recurrent.weight_hh_l0"][:] = step
+        for gate in range(n_gates):  # nodes of noise see their noise only
+            weights["recurrent.weight_ih_l0"][gate * n_nodes + idle] = 0.0
+            weights["recurrent.weight_hh_l0"][gate * n_nodes + idle] = 0.0
+        nodes = np.arange(n_nodes)
+        weights["recurrent.weight_ih_l0"][candidate + nodes, 1 + nodes] = noise
+        weights["readout.weight"][:] = old["readout.weight"][:, source] * torch.as_tensor(scale)
+        weights["readout.bias"][:] = old["readout.bias"]
+    own = rng.normal(size=(n, n_nodes, X.shape[2]))
+    heard = where[: 2 * size] if twins else where[:size]
+    truth = {(0, t): heard for t in range(X.shape[2])}
+    return Net(module, torch.as_tensor(np.concatenate([X, own], axis=1)), bits, truth)
+
+
+def cases(net):
+    """Run a constructed net; return one `Case` per concept and time step, by (concept, step)."""
+    with torch.no_grad():
+        run = net.module.unroll(net.X)
+    logits = run.output.numpy()
+    n_concepts = net.concepts.shape[1]
+    table = _combinations(n_concepts)
+    said = table[logits.argmax(axis=1)]
+    classes = net.concepts @ 2 ** np.arange(n_concepts)
+    found = {}
+    for (concept, step), relays in net.truth.items():
+        one = table[:, concept] == 1
+        odds = np.logaddexp.reduce(logits[:, one], 1) - np.logaddexp.reduce(logits[:, ~one], 1)
+        b = said[:, concept].astype(np.int64)
+        found[concept, step] = Case(
+            net.concepts[:, concept].astype(np.int64),
+            b,
+            run.hidden[:, step].numpy(),
+            np.asarray(relays),
+            np.where(b == 1, odds, -odds),
+            classes,
+        )
+    return found
