@@ -90,7 +90,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         Number of nodes that are tied for the last places among the ``n_relays_`` strongest, with at
         least a tenth of ``information_``; 0 if there is no tie. Which of them are chosen is random.
     remarks_ : list of str
-        What the map cannot show, as the warning says it.
+        What the map cannot show, as the warning says it; without ties.
     support_ : ndarray of shape (n_nodes,), bool
         Mask of the chosen nodes, whose rank is at most ``n_relays_``.
     n_relays_ : int
@@ -213,7 +213,8 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             If a part of the map rests on fewer than four instances per occupied cell.
         RelayMapWarning
             If the map does not show how a concept is carried, if nodes that are heard cannot be
-            distinguished from others, if no node is beyond chance, or if nodes are tied.
+            distinguished from others, if no node is beyond chance, or if nodes are tied at half of
+            the concepts and time steps or more.
         """
         n_states, n_permutations = self._check_parameters()
         if y is None:
@@ -244,7 +245,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         self.in_sample_ = not isinstance(self.estimator, FrozenEstimator)
         self._store_map(result, n_relays, rng.permutation(n_nodes))
         warn_if_uncovered(self.coverage_)
-        warn_of(self.remarks_)
+        warn_of(self.remarks_ + tie_remarks(self.ties_, self.n_relays_, if_common=True))
         return self
 
     def _counts_relays(self):
@@ -291,7 +292,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             if unreliable := unreliable_share(self.coverage_):
                 fewer = f"fewer than {MIN_COVERAGE} instances per cell"
                 limits.append(f"{unreliable:.0%} of relay_map_ has {fewer}")
-            limits += self.remarks_
+            limits += self.remarks_ + tie_remarks(self.ties_, self.n_relays_)
             if self.in_sample_:
                 limits.append("analyzed on the data that the network was trained on")
         return "\n".join([super().__repr__(**options), *(f"# {text}" for text in limits)])
@@ -316,7 +317,6 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         self.n_relays_ = max(1, n_relays)
         floor = NOTHING * result.information[:, None]
         self.ties_ = n_tied(result.relay_map, self.n_relays_, floor=floor)
-        self.remarks_ += tie_remarks(self.ties_, self.n_relays_)
         self._priority = priority  # decides among nodes with equal scores
         overall = mean_score(result.relay_map, result.n_instances)
         self.ranking_ = ranking_of(overall, priority=priority)

@@ -49,7 +49,7 @@ def map_remarks(result):
     return remarks
 
 
-def tie_remarks(ties, n_relays):
+def tie_remarks(ties, n_relays, *, if_common=False):
     """Return a sentence on ties among the strongest nodes, if there are any.
 
     Parameters
@@ -58,12 +58,14 @@ def tie_remarks(ties, n_relays):
         Number of nodes that are tied for the last places among the strongest nodes.
     n_relays : int
         Number of strongest nodes.
+    if_common : bool, default=False
+        Whether to leave out ties at less than half of the concepts and time steps.
 
     Returns
     -------
     list of str
     """
-    if not ties.any():
+    if not ties.any() or (if_common and (ties > 0).mean() < 0.5):
         return []
     return [
         f"up to {ties.max()} nodes are tied for the last places among the {n_relays} strongest (at "
