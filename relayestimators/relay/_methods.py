@@ -194,9 +194,9 @@ def hearing(codes, states, plan):
     The evidence in nats, :math:`E = n \ln(2) I(B; Y | C, S)`, is the mean log-likelihood ratio of
     what the network says, with and without the state of the node, given the true class. For a node
     that is not heard it has the mean 0 and the standard deviation :math:`\sigma = \sqrt{f / 2}`
-    with f degrees of freedom. Six standard deviations are asked for, but no more than the best node
-    has beyond noise, of which many nodes reach four. What is lacking reduces the weight as it
-    reduces a likelihood:
+    with f degrees of freedom. Six standard deviations are asked for, but not more than by how much
+    the best node exceeds four, which the best of many nodes may reach by chance. Evidence that is
+    lacking reduces the weight as it reduces a likelihood:
 
     .. math:: w = e^{\min(0, E - E_0)}, \quad E_0 = \min(6 \sigma, \max(0, \max E - 4 \sigma))
 
