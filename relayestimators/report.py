@@ -74,7 +74,8 @@ def study_table(results, *, dataset="data"):
             "for both, so their relays and losses are the same by definition.",
         ]
     for name, result in results.items():
-        lines += [text for remark in result.analyzer.remarks_ for text in ("", f"{name}: {remark}.")]
+        for remark in result.analyzer.remarks_:
+            lines += ["", f"{name}: {remark}."]
     return "\n".join(lines)
 
 
