@@ -152,7 +152,7 @@ def relay_scores(
     >>> decoy = a ^ (rng.random(1000) < 0.05)
     >>> coin = rng.integers(0, 2, 1000)
     >>> states = np.c_[heard, decoy, coin]
-    >>> relay_scores(a, heard, states, random_state=0).round(1)
+    >>> relay_scores(a, heard, states, random_state=0).round(1) + 0.0
     array([0.4, 0. , 0. ])
     >>> relay_scores(a, heard, states, method="single").round(1) + 0.0
     array([0.5, 0.4, 0. ])
@@ -299,7 +299,7 @@ def relay_map(
     >>> a = np.array([0, 0, 1, 1] * 20)
     >>> coin = np.array([0, 1, 0, 1] * 20)
     >>> states = np.stack([np.c_[a, coin], np.c_[coin, a]], axis=1)
-    >>> relay_map(a[:, None], a[:, None], states).relay_map.round(1)
+    >>> relay_map(a[:, None], a[:, None], states).relay_map.round(1) + 0.0
     array([[[1., 0.],
             [0., 1.]]])
     """
