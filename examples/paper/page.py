@@ -125,7 +125,7 @@ def _drift_section(nets):
         "nodes, 1 means relays that stay. It is given at lag 1 and at the longest lag in the "
         "window. *Ceiling* is the similarity of the two halves at the same time step, and *chance* "
         "the similarity of relays at random nodes. *Residence* is the number of time steps for "
-        "which a node stays among the strongest quarter. The *effective number of nodes* is the "
+        "which a node stays a relay (`relay_lifetime`). The *effective number of nodes* is the "
         "number of nodes among which the relay information is distributed. *LSTM, c* are memory "
         "cells, all other rows hidden states. The table shows means over networks with "
         f"95 % confidence intervals.\n\n{markdown(head, rows)}\n\n"
