@@ -9,6 +9,7 @@ are decoys in a trained network.
 
 import numpy as np
 import torch
+from scipy.special import softmax
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -18,6 +19,7 @@ from tqdm import tqdm
 from relayestimators import StateDiscretizer, relay_map
 from relayestimators.datasets import compose_networks
 from relayestimators.networks import RecurrentNetwork
+from relayestimators.relay._concepts import concept_log_odds
 from relayestimators.relay._order import strongest_nodes
 
 from .tables import markdown
@@ -77,13 +79,22 @@ def precisions(layout, cell, n_bits, size, seed, n_steps):
     with torch.no_grad():
         run = whole.unroll(X)
     combinations = np.array(list(np.ndindex(*(2,) * n_bits)))
-    said = combinations[run.output.argmax(dim=1).numpy()]
-    states = StateDiscretizer().fit_transform(run.hidden.numpy()[:, n_bits:])
+    logits = run.output.numpy()
+    said = combinations[logits.argmax(axis=1)]
+    margin = concept_log_odds(logits, softmax(logits, axis=1), combinations)
+    states = {  # each method has its default number of states
+        n_states: StateDiscretizer(n_states).fit_transform(run.hidden.numpy()[:, n_bits:])
+        for n_states in (2, 4)
+    }
     found = {}
     if layout == "shared":
         found["explained"] = _explained(run, combinations, n_bits, size)
     for method in METHODS:
-        relays = relay_map(values, said, states, method=method, random_state=0).relay_map
+        options = {"method": method, "random_state": 0}
+        if method == "throughput":
+            options |= {"log_odds": margin, "labels": values @ 2 ** np.arange(n_bits)}
+        n_states = 4 if method == "throughput" else 2
+        relays = relay_map(values, said, states[n_states], **options).relay_map
         truth = [np.arange(i * size, (i + 1) * size) for i in range(n_bits)]
         steps = [_hits(relays[i, t], truth[i]) for i in range(n_bits) for t in range(DELAY)]
         pooled = [_hits(relays[i].mean(axis=0), truth[i]) for i in range(n_bits)]

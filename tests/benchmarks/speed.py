@@ -157,18 +157,19 @@ def whole_map(quick):
     labels = rng.integers(0, n_concepts, n)
     said = np.where(rng.random(n) < 0.2, rng.integers(0, n_concepts, n), labels)
     concepts = np.eye(n_concepts, dtype=int)
-    states = rng.integers(0, 2, (n, n_timepoints, n_nodes), dtype=np.uint8)
+    states = rng.integers(0, 4, (n, n_timepoints, n_nodes), dtype=np.uint8)
+    options = {"labels": labels, "log_odds": rng.normal(size=(n, n_concepts)), "random_state": 0}
     relay_map(
         concepts[labels[:100]], concepts[said[:100]], states[:100, :1]
     )  # loads the compiled code
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
-    relay_map(concepts[labels], concepts[said], states, random_state=0, n_jobs=2)
+    relay_map(concepts[labels], concepts[said], states, n_jobs=2, **options)
     seconds = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(
-        f"A relay map of n={n}, {n_timepoints} time steps, {n_nodes} nodes, {n_concepts} concepts "
-        f"takes {seconds:.0f} s with the default method and two workers, and "
+        f"A relay map of n={n}, {n_timepoints} time steps, {n_nodes} nodes of four states, and "
+        f"{n_concepts} concepts takes {seconds:.0f} s with the default method and two workers, and "
         f"{(after - before) / 1024**2:.2f} GiB of memory beyond its arguments.\n"
     )
 
