@@ -52,9 +52,9 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     %(state)s
     n_relays : int, float, "auto", "heard" or None, default=None
         Number of nodes to choose. A float is a fraction of all nodes; None is half of them. "auto"
-        is the smallest number, at least 1, after which none of the other nodes is beyond chance;
-        "heard" is the same for nodes that are beyond chance and on which the output is seen to
-        depend. Both use 99 permutations if `n_permutations` is 0.
+        is the number of strongest nodes that are all beyond chance, at least 1; "heard" is the same
+        for nodes that are beyond chance and on which the output is seen to depend. Both use 99
+        permutations if `n_permutations` is 0.
     n_permutations : int, default=0
         Number of permutations for p-values; see :func:`relay_map`.
     n_resamples : int, default=0

@@ -254,9 +254,9 @@ def relay_map(
             chance and heard, each at a false discovery rate of `alpha` over all values of the map
             (Benjamini-Hochberg).
         n_beyond, n_heard : int or None
-            With `n_permutations`: size of the smallest set of strongest nodes after which none of
-            the other nodes is beyond chance, or beyond chance and heard, at a family-wise level of
-            `alpha`. Nodes are ordered by their mean over concepts and time steps, weighted by
+            With `n_permutations`: number of strongest nodes that are all beyond chance, or all
+            beyond chance and heard, by Holm's method at a family-wise level of `alpha`. Nodes are
+            ordered by their mean over concepts and time steps, weighted by
             numbers of instances. None with fewer than 1 / `alpha` permutations, because no node
             could be found with them.
         confidence_interval : ndarray of shape (2, n_concepts, n_timepoints, n_nodes)
@@ -285,7 +285,7 @@ def relay_map(
     of all nodes are permuted over instances together, A and B being kept as pairs, and the p-value
     is the larger of those of I(A;Y|S) and I(B;Y|S). *Heard* asks whether a node has to do with the
     output beyond the true class. The states are permuted within true classes, and the p-value is
-    that of I(B;Y|C,S). Nodes that only know the concept are beyond chance and not heard.
+    that of I(B;Y|C). Nodes that only know the concept are beyond chance and not heard.
 
     Null values of all nodes are pooled. Each is standardized by the other null values of its node,
     and the observed value by all of them.

@@ -3,7 +3,8 @@
 There are two null hypotheses. *Chance*: the states of a node have nothing to do with the true and
 the predicted class. The states of all nodes are permuted over instances, together. *Heard*: given
 the true class, the states of a node have nothing to do with what the network says. The states are
-permuted over the instances of each true class.
+permuted over the instances of each true class. This test has no sets of other nodes, because the
+permutation would also remove what these explain of the output.
 """
 
 import numpy as np
@@ -79,7 +80,7 @@ def observed_terms(codes, states, plan):
     """
     by_concept = sort_problem(codes.a, codes.said, states, halves=True)
     by_class = sort_problem(codes.classes, codes.said, states, halves=True)
-    return np.vstack([what_passes(by_concept, plan)[0], what_is_heard(by_class, plan)])
+    return np.vstack([what_passes(by_concept, plan)[0], what_is_heard(by_class, plan[:1])])
 
 
 def permuted_terms(codes, states, plan, chance, unheard):
@@ -100,7 +101,9 @@ def permuted_terms(codes, states, plan, chance, unheard):
     for everywhere, within in zip(chance, unheard, strict=True):
         by_chance = sort_problem(codes.a, codes.said, states[everywhere], halves=True)
         not_heard = sort_problem(codes.classes, codes.said, states[within], halves=True)
-        nulls.append(np.vstack([what_passes(by_chance, plan)[0], what_is_heard(not_heard, plan)]))
+        nulls.append(
+            np.vstack([what_passes(by_chance, plan)[0], what_is_heard(not_heard, plan[:1])])
+        )
     return np.array(nulls)
 
 
@@ -162,27 +165,27 @@ def chance_and_heard(terms, nulls):
 
 
 def n_beyond_chance(scores, pvalues, alpha):
-    """Return the number of strongest nodes after which the other nodes look like chance.
+    """Return the number of strongest nodes that are all beyond chance.
 
     Parameters
     ----------
     scores, pvalues : ndarray of shape (n_nodes,)
         Score and p-value of every node.
     alpha : float
-        Family-wise level of the test.
+        Family-wise level of the test: the probability that any node is counted by mistake.
 
     Returns
     -------
     int
-        Nodes are counted from the strongest, as long as the smallest p-value among the other nodes
-        times their number is at most `alpha` (Bonferroni's test, in steps as in Holm's method).
+        Nodes are counted from the strongest, as long as each of them is rejected by Holm's method.
+        So no node is taken only because it is stronger than another one that is beyond chance.
     """
-    pvalues = pvalues[np.argsort(-scores, kind="stable")]
-    for taken in range(len(pvalues)):
-        rest = pvalues[taken:]
-        if rest.min() * len(rest) > alpha:
-            return taken
-    return len(pvalues)
+    order = np.argsort(pvalues, kind="stable")
+    adjusted = np.maximum.accumulate(pvalues[order] * np.arange(len(pvalues), 0, -1))
+    rejected = np.empty(len(pvalues), dtype=bool)
+    rejected[order] = adjusted <= alpha
+    leading = rejected[np.argsort(-scores, kind="stable")]
+    return int(np.append(leading, False).argmin())
 
 
 def half_scores(score, codes, states, plan, orders):
