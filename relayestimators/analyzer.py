@@ -20,10 +20,10 @@ from ._validation import (
 )
 from .discretization import StateDiscretizer
 from .panels._panel import aligned_timepoints
-from .relay import DEFAULT_METHOD
+from .relay import DEFAULT_METHOD, relay_map
 from .relay._concepts import concept_log_odds, concept_values
 from .relay._coverage import MIN_COVERAGE, unreliable_share, warn_if_uncovered
-from .relay._map import check_map_options, compute_relay_map, fewest_for_number
+from .relay._map import check_map_options, fewest_for_number
 from .relay._order import mean_score, n_tied, ranking_of, strongest_nodes
 from .relay._remarks import NOTHING, tie_remarks, warn_of
 
@@ -243,9 +243,11 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         self.layer_, self.state_ = self.layer, self.state
         self.error_rate_ = float(np.mean(predicted != y))
         self.in_sample_ = not isinstance(self.estimator, FrozenEstimator)
-        self._store_map(result, n_relays, rng.permutation(n_nodes))
+        self.n_relays_, remarks = self._number_of_relays(result, n_relays)
+        self._store_map(result, rng.permutation(n_nodes))
+        self.remarks_ = [*result.remarks, *remarks]
         warn_if_uncovered(self.coverage_)
-        warn_of(self.remarks_ + tie_remarks(self.ties_, self.n_relays_, if_common=True))
+        warn_of(remarks + tie_remarks(self.ties_, self.n_relays_, if_common=True))
         return self
 
     def _counts_relays(self):
@@ -270,12 +272,12 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
 
     def _relay_map(self, concept_in, concept_out, states, log_odds, y, n_permutations, rng):
         """Return the result of :func:`relay_map` with the parameters of this analyzer."""
-        return compute_relay_map(
+        return relay_map(
             concept_in,
             concept_out,
             states,
-            log_odds,
-            y,
+            log_odds=log_odds,
+            labels=y,
             method=self.method,
             n_permutations=n_permutations,
             n_resamples=self.n_resamples,
@@ -297,7 +299,19 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
                 limits.append("analyzed on the data that the network was trained on")
         return "\n".join([super().__repr__(**options), *(f"# {text}" for text in limits)])
 
-    def _store_map(self, result, n_relays, priority):
+    def _number_of_relays(self, result, n_relays):
+        """Return the number of relays, at least 1, and a remark if the tests find none."""
+        if not self._counts_relays():
+            return n_relays, []
+        n_relays, seen = {
+            "auto": (result.n_beyond, "beyond chance"),
+            "heard": (result.n_heard, "seen to be heard"),
+        }[self.n_relays]
+        if n_relays:
+            return n_relays, []
+        return 1, [f"no node is {seen}, and the strongest one is chosen nevertheless"]
+
+    def _store_map(self, result, priority):
         """Store the map, its tests and the ranking, and remove the tests of an earlier fit."""
         for name in ("relay_map", "coverage", "n_instances", "information"):
             setattr(self, f"{name}_", result[name])
@@ -306,15 +320,6 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             if name in result:
                 setattr(self, f"{name}_", result[name])
         self.reliable_ = result.coverage >= MIN_COVERAGE
-        self.remarks_ = list(result.remarks)
-        if self._counts_relays():
-            n_relays = result.n_beyond if self.n_relays == "auto" else result.n_heard
-            if n_relays == 0:
-                self.remarks_.append(
-                    f"no node is {'beyond chance' if self.n_relays == 'auto' else 'seen heard'}, "
-                    "and the strongest one is chosen nevertheless"
-                )
-        self.n_relays_ = max(1, n_relays)
         floor = NOTHING * result.information[:, None]
         self.ties_ = n_tied(result.relay_map, self.n_relays_, floor=floor)
         self._priority = priority  # decides among nodes with equal scores

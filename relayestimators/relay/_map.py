@@ -232,8 +232,8 @@ def relay_map(
             Relay information in bits; NaN at time steps that no instance has.
         coverage : ndarray of shape (n_concepts, n_timepoints, n_nodes)
             Instances per occupied cell of each value. Cells are formed by the nodes conditioned
-            on and the node itself ("gaussian": instances per node). A value with a coverage below
-            4 is not reliable.
+            on and the node itself, and with "throughput" by the concept ("gaussian": instances per
+            node). A value with a coverage below 4 is not reliable.
         n_instances : ndarray of shape (n_timepoints,)
             Number of instances that have each time step.
         information : ndarray of shape (n_concepts,)
@@ -256,9 +256,8 @@ def relay_map(
         n_beyond, n_heard : int or None
             With `n_permutations`: number of strongest nodes that are all beyond chance, or all
             beyond chance and heard, by Holm's method at a family-wise level of `alpha`. Nodes are
-            ordered by their mean over concepts and time steps, weighted by
-            numbers of instances. None with fewer than 1 / `alpha` permutations, because no node
-            could be found with them.
+            ordered by their mean over concepts and time steps, weighted by numbers of instances.
+            None with fewer than 1 / `alpha` permutations, because no node could be found with them.
         confidence_interval : ndarray of shape (2, n_concepts, n_timepoints, n_nodes)
             With `n_resamples`: lower and upper end of the intervals, by subsampling halves.
 
@@ -303,44 +302,6 @@ def relay_map(
     array([[[1., 0.],
             [0., 1.]]])
     """
-    result = compute_relay_map(
-        concept_in,
-        concept_out,
-        states,
-        log_odds,
-        labels,
-        method=method,
-        n_contexts=n_contexts,
-        context_size=context_size,
-        n_permutations=n_permutations,
-        n_resamples=n_resamples,
-        alpha=alpha,
-        random_state=random_state,
-        n_jobs=n_jobs,
-        verbose=verbose,
-    )
-    warn_of(result.remarks)
-    return result
-
-
-def compute_relay_map(
-    concept_in,
-    concept_out,
-    states,
-    log_odds=None,
-    labels=None,
-    *,
-    method=DEFAULT_METHOD,
-    n_contexts=64,
-    context_size=None,
-    n_permutations=0,
-    n_resamples=0,
-    alpha=0.05,
-    random_state=None,
-    n_jobs=None,
-    verbose=0,
-):
-    """Return the result of :func:`relay_map`, with its arguments, without the warning."""
     states = check_states(states, ndim=3)
     check_map_options(method, n_permutations, n_resamples, alpha)
     concepts = _check_concepts(concept_in, concept_out, log_odds, labels, len(states))
@@ -371,6 +332,7 @@ def compute_relay_map(
     if n_permutations:
         _decide(result, n_permutations, alpha)
     result.remarks = map_remarks(result)
+    warn_of(result.remarks)
     return result
 
 

@@ -202,12 +202,9 @@ def hearing(codes, states, plan):
 
     Parameters
     ----------
-    codes : Codes
-        Variables of the concept.
-    states : ndarray of shape (n_instances, n_nodes), uint8
-        Discretized states.
-    plan : tuple of ndarray
-        Sets of 0, 1, ... nodes.
+    codes, states, plan
+        As a method takes them: variables of the concept, discretized states of shape
+        (n_instances, n_nodes), and sets of 0, 1, ... nodes.
 
     Returns
     -------

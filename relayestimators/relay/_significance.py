@@ -66,12 +66,8 @@ def observed_terms(codes, states, plan):
 
     Parameters
     ----------
-    codes : Codes
-        Variables of the concept.
-    states : ndarray of shape (n_instances, n_nodes), uint8
-        Discretized states.
-    plan : tuple of ndarray
-        Sets of nodes of "throughput".
+    codes, states, plan
+        As a method takes them; see `_methods`.
 
     Returns
     -------

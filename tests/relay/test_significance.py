@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from test_map import error_free, map_problem, planted, votes
+from test_map import map_problem, planted
+from test_throughput import error_free, votes
 
 from relayestimators import relay_map
 from relayestimators._intervals import subsampling_interval
