@@ -229,12 +229,12 @@ _DOC = """{summary}
     Examples
     --------
     >>> from relayestimators.sktime import {name}
-    >>> from sktime.datasets import load_unit_test
-    >>> X_train, y_train = load_unit_test(split="train")
-    >>> X_test, y_test = load_unit_test(split="test")
+    >>> from sktime.datasets import load_italy_power_demand
+    >>> X_train, y_train = load_italy_power_demand(split="train")
+    >>> X_test, y_test = load_italy_power_demand(split="test")
     >>> classifier = {name}(hidden_size=8, max_epochs=20, random_state=0)
     >>> classifier.fit(X_train, y_train).predict_proba(X_test).shape
-    (22, 2)
+    (1029, 2)
     >>> relays = classifier.find_relays(X_test, y_test, timepoints=[11, 23], n_relays=2)
     >>> relays.relay_map_.shape, relays.relays(concept=0, timepoint=23).shape
     ((2, 2, 8), (2,))

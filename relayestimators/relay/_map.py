@@ -291,16 +291,17 @@ def relay_map(
 
     Examples
     --------
-    The concept is in node 0 at the first time step and in node 1 at the second:
+    A network with 5 % errors reads node 0 at the first time step and node 1 at the second:
 
     >>> import numpy as np
     >>> from relayestimators import relay_map
     >>> a = np.array([0, 0, 1, 1] * 20)
     >>> coin = np.array([0, 1, 0, 1] * 20)
-    >>> states = np.stack([np.c_[a, coin], np.c_[coin, a]], axis=1)
-    >>> relay_map(a[:, None], a[:, None], states).relay_map.round(1) + 0.0
-    array([[[1., 0.],
-            [0., 1.]]])
+    >>> b = np.where(np.arange(80) < 4, 1 - a, a)
+    >>> states = np.stack([np.c_[b, coin], np.c_[coin, b]], axis=1)
+    >>> relay_map(a[:, None], b[:, None], states).relay_map.round(1) + 0.0
+    array([[[0.7, 0. ],
+            [0. , 0.7]]])
     """
     states = check_states(states, ndim=3)
     check_map_options(method, n_permutations, n_resamples, alpha)
