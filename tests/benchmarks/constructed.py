@@ -1,9 +1,29 @@
-"""Networks whose relays are known by construction, because weights are set by hand.
+"""Networks whose relays are known by construction, at every time step for which a truth is given.
 
-Nodes have noise channels of their own, so that they err independently of one another. A node is
-heard if the readout, or a heard node of the next time step, has a weight for it.
+The weights of latches, registers and automata are set by hand. In trained networks copies of nodes
+are put beside the nodes. All nodes have noise channels of their own, the last channels of the
+panel, so that they err independently of one another. A node is heard at a time step if its noise at
+that step changes the output (`effects`). It is exactly 0 for nodes that are not heard, because all
+ways from them to the output have a weight of 0.
+
+What copies can tell
+--------------------
+An *unheard copy* receives what a node receives and has no outgoing weights, so that the node is
+heard and the copy is not. Without noise of its own, both have the same states. No function of A, B
+and the states tells which of them is heard, and half of the pairs are in the right order by chance:
+this is impossible. With its own noise the copy can be told, but how easily depends on what
+else varies within a class. If the input is noisy as well, node and copy share this noise. The copy
+then knows the errors of the network too, and is truly related to the output beyond the class; only
+what the node adds to its copy tells them apart. If the own noise of nodes at one time step is all
+that varies within a class, the copy is independent of the output, given the class, at this time
+step, and a test of it suffices.
+
+*Halved twins* share the outgoing weights of a node equally. Both are heard, as much as each other,
+so that their scores must be the same: up to the draw of sets of other nodes, if the twins have no
+noise of their own and so the same states, and up to the error of estimates otherwise.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -27,12 +47,15 @@ class Net(NamedTuple):
         Concept values of the true class, all of 0 and 1.
     truth : dict
         Relays by (concept, time step).
+    pairs : ndarray of shape (n_pairs, 2), int64
+        Nodes and their copies.
     """
 
     module: torch.nn.Module
     X: torch.Tensor
     concepts: np.ndarray
     truth: dict
+    pairs: np.ndarray = np.empty((0, 2), dtype=np.int64)
 
 
 def _empty(cell, n_channels, n_nodes, n_concepts):
@@ -140,7 +163,9 @@ def automaton(seed, n, *, n_steps=8, idle=8, gain=4.0):
     """The parity automaton of two symbols, compiled into a plain RNN of saturated nodes.
 
     Node (state, symbol) is on if the automaton was in `state` and read `symbol`; it listens to the
-    nodes that lead to its state. All four are needed; other nodes listen to noise.
+    nodes that lead to its state. All four are needed; other nodes listen to noise. The parity of
+    all symbols is independent of the states before the last time step, so that there the truth is
+    known at the last one only.
     """
     rng = np.random.default_rng([17, seed, n])
     n_nodes = 4 + idle
@@ -152,90 +177,81 @@ def automaton(seed, n, *, n_steps=8, idle=8, gain=4.0):
     for symbol in (0, 1):
         X[:, symbol] = symbols == symbol
     X[:, 2:] = rng.normal(size=(n, n_nodes, n_steps))
+    X[:, 2 + nodes[1], 0] = -20 * gain  # nodes of state 1 are off at first: the start is state 0
     after = np.array([[0, 1], [1, 0]])  # [state before, symbol]
     with torch.no_grad():
         entry, step = weights["recurrent.weight_ih_l0"], weights["recurrent.weight_hh_l0"]
-        bias = weights["recurrent.bias_ih_l0"]
         for node in where[4:]:
             entry[node, 2 + node] = 1.0
-        for state in (0, 1):
-            for symbol in (0, 1):
-                node = nodes[state, symbol]
-                entry[node, symbol] = gain
-                entry[node, 2 + node] = 0.1
-                # one of the two nodes that lead here is on (+1) and all others are off (-1)
-                for s, x in np.ndindex(2, 2):
-                    step[node, nodes[s, x]] = gain / 2 if after[s, x] == state else 0.0
-                # sum is 0 if one of the two is on and -gain if none; at the first step all are 0
-                bias[node] = -0.5 * gain
-        for s, x in np.ndindex(2, 2):
-            sign = 1.0 if after[s, x] == 1 else -1.0
-            weights["readout.weight"][1, nodes[s, x]] = sign
-            weights["readout.weight"][0, nodes[s, x]] = -sign
-        # the automaton starts in state 0: a pulse at the first step stands for the state before
-    X[:, 0, 0] = symbols[:, 0] == 0
-    X, truth = _started(X, weights, nodes, gain), {}
-    parity = symbols.cumsum(axis=1)[:, -1] % 2
+        for state, symbol in np.ndindex(2, 2):
+            node = nodes[state, symbol]
+            entry[node, symbol] = gain
+            entry[node, 2 + node] = 0.1
+            # of the two nodes that lead here one is on (+1), or both are off (-1)
+            step[node, nodes[after == state]] = gain / 2
+            # the sum of these is 0 or -gain, and 0 at the first time step
+            weights["recurrent.bias_ih_l0"][node] = -0.5 * gain
+            sign = 1.0 if after[state, symbol] == 1 else -1.0
+            weights["readout.weight"][:, node] = sign * torch.tensor([-1.0, 1.0])
+    parity = symbols.sum(axis=1) % 2
     truth = {(0, n_steps - 1): nodes.ravel()}
     return Net(module, torch.as_tensor(X), parity[:, None], truth)
 
 
-def _started(X, weights, nodes, gain):
-    """Put the automaton into state 0 by a stronger first input to the nodes that start there."""
-    X = X.copy()
-    with torch.no_grad():
-        for symbol in (0, 1):
-            weights["recurrent.weight_ih_l0"][nodes[1, symbol], 2 + nodes[1, symbol]] = 0.1
-    for symbol in (0, 1):  # nodes of state 1 are held off, those of state 0 see their symbol
-        X[:, 2 + nodes[1, symbol], 0] = -20 * gain
-    return X
+def _remembered(rng, n, n_timepoints, noise):
+    """Return a panel that shows a bit at the first time step, and the bits."""
+    bits = rng.integers(0, 2, (n, 1))
+    X = 0.75 * noise * rng.normal(size=(n, 1, n_timepoints))
+    X[:, 0, 0] = 2 * bits[:, 0] - 1 + noise * rng.normal(size=n)
+    return X, bits
 
 
-def _trained(cell, seed, n_nodes=8, n_timepoints=5, noise=0.4):
-    """Return a trained network that remembers a noisy bit of the first time step, and its task."""
-    torch.manual_seed(seed)
-    module = RecurrentNetwork(1, 2, hidden_size=n_nodes, cell=cell).double()
-
-    def draw(rng, n):
-        bits = rng.integers(0, 2, (n, 1))
-        X = np.zeros((n, 1, n_timepoints))
-        X[:, 0, 0] = 2 * bits[:, 0] - 1 + noise * rng.normal(size=n)
-        X[:, 0, 1:] = 0.3 * rng.normal(size=(n, n_timepoints - 1))
-        return X, bits
-
-    X, bits = draw(np.random.default_rng([19, seed]), 1000)
+@cache
+def _trained(cell, seed, n_timepoints, n_nodes=8):
+    """Return a network that was trained to remember a noisy bit; no caller may change it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = RecurrentNetwork(1, 2, hidden_size=n_nodes, cell=cell).double()
+    X, bits = _remembered(np.random.default_rng([19, seed]), 1000, n_timepoints, 0.4)
     X, labels = torch.as_tensor(X), torch.as_tensor(bits[:, 0])
     optimizer = torch.optim.Adam(module.parameters(), lr=0.02)
     for _ in range(150):
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(module(X), labels).backward()
         optimizer.step()
-    return module, draw
+    return module.eval()
 
 
-def widened(cell, seed, n, *, twins, noise=0.5):
-    """Put copies of all nodes into a trained network, with noise of their own for every node.
+def widened(cell, seed, n, *, twins, noise=0.5, step=None, n_timepoints=5):
+    """Put copies of all nodes into a trained network that remembers a bit of the first time step.
 
     Parameters
     ----------
     twins : bool
         If True, a node and its copy have half of its outgoing weights each, so that both are
-        heard, and there are as many nodes of noise. If False, the copies have no outgoing weights.
-        They still receive what the nodes receive, so that they know the errors of the network.
+        heard, and there are as many nodes that listen to noise only. If False, the copies have no
+        outgoing weights, and the truth is known of strong nodes and their copies only.
     noise : float, default=0.5
         Size of the noise of each node. Without it copies have exactly the states of the nodes.
+    step : int, optional
+        If given, nodes have noise at this time step only, the input has none, and the truth is
+        given for this time step. Otherwise all time steps have noise of both kinds.
+
+    Returns
+    -------
+    Net
+        With all nodes and their copies as `pairs`. The relays are the nodes, and twins.
     """
-    trained, draw = _trained(cell, seed)
+    trained = _trained(cell, seed, n_timepoints)
     size = trained.hidden_size
     rng = np.random.default_rng([23, seed])
-    X, bits = draw(rng, n)
+    X, bits = _remembered(rng, n, n_timepoints, 0.4 if step is None else 0.0)
     n_nodes = 4 * size if twins else 2 * size
     where = rng.permutation(n_nodes)
     source, scale = np.zeros(n_nodes, dtype=int), np.zeros(n_nodes)
-    for k in range(2):
-        source[where[k * size : (k + 1) * size]] = np.arange(size)
-        scale[where[k * size : (k + 1) * size]] = 0.5 if twins else 1.0 - k
-    idle = where[2 * size :]
+    pairs, idle = where[: 2 * size].reshape(2, size).T, where[2 * size :]
+    source[pairs] = np.arange(size)[:, None]
+    scale[pairs] = [0.5, 0.5] if twins else [1.0, 0.0]
     module, weights = _empty(cell, 1 + n_nodes, n_nodes, 1)
     old = dict(trained.named_parameters())
     n_gates = {"rnn": 1, "gru": 3, "lstm": 4}[cell]
@@ -244,20 +260,53 @@ def widened(cell, seed, n, *, twins, noise=0.5):
     with torch.no_grad():
         for name in ("recurrent.bias_ih_l0", "recurrent.bias_hh_l0"):
             weights[name][:] = old[name][rows]
-        weights["recurrent.weight_ih_l0"][:, :1] = old["recurrent.weight_ih_l0"][rows]
-        step = old["recurrent.weight_hh_l0"][rows][:, source] * torch.as_tensor(scale)
-        weights["recurrent.weight_hh_l0"][:] = step
-        for gate in range(n_gates):  # nodes of noise see their noise only
-            weights["recurrent.weight_ih_l0"][gate * n_nodes + idle] = 0.0
-            weights["recurrent.weight_hh_l0"][gate * n_nodes + idle] = 0.0
+        entry, recurrent = weights["recurrent.weight_ih_l0"], weights["recurrent.weight_hh_l0"]
+        entry[:, :1] = old["recurrent.weight_ih_l0"][rows]
+        scale = torch.as_tensor(scale)
+        recurrent[:] = old["recurrent.weight_hh_l0"][rows][:, source] * scale
+        for gate in range(n_gates):  # idle nodes listen to their noise only
+            entry[gate * n_nodes + idle] = 0.0
+            recurrent[gate * n_nodes + idle] = 0.0
         nodes = np.arange(n_nodes)
-        weights["recurrent.weight_ih_l0"][candidate + nodes, 1 + nodes] = noise
-        weights["readout.weight"][:] = old["readout.weight"][:, source] * torch.as_tensor(scale)
+        entry[candidate + nodes, 1 + nodes] = noise
+        entry[candidate + idle, 1 + idle] = 0.5
+        weights["readout.weight"][:] = old["readout.weight"][:, source] * scale
         weights["readout.bias"][:] = old["readout.bias"]
-    own = rng.normal(size=(n, n_nodes, X.shape[2]))
-    heard = where[: 2 * size] if twins else where[:size]
-    truth = {(0, t): heard for t in range(X.shape[2])}
-    return Net(module, torch.as_tensor(np.concatenate([X, own], axis=1)), bits, truth)
+    own = rng.normal(size=(n, n_nodes, n_timepoints))
+    if step is not None:
+        own[:, :, np.arange(n_timepoints) != step] = 0.0
+    X = torch.as_tensor(np.concatenate([X, own], axis=1))
+    relays = pairs.ravel() if twins else pairs[:, 0]
+    steps = range(n_timepoints) if step is None else [step]
+    return Net(module, X, bits, {(0, t): relays for t in steps}, pairs)
+
+
+def effects(net):
+    """Return how much the noise of every node at every time step changes the output.
+
+    Parameters
+    ----------
+    net : Net
+
+    Returns
+    -------
+    ndarray of shape (n_nodes, n_timepoints)
+        Mean size of the derivative of the logits with respect to the noise; exactly 0 for nodes
+        that are not heard.
+    """
+    X = net.X.clone().requires_grad_()
+    logits = net.module(X)
+    sizes = [
+        torch.autograd.grad(logits[:, k].sum(), X, retain_graph=True)[0].abs().mean(dim=0)
+        for k in range(logits.shape[1])
+    ]
+    return torch.stack(sizes).mean(dim=0)[-net.module.hidden_size :].numpy()
+
+
+def strong_pairs(net, timepoint):
+    """Return the pairs whose node has at least half of the largest effect at a time step."""
+    sizes = effects(net)[net.pairs[:, 0], timepoint]
+    return net.pairs[sizes >= 0.5 * sizes.max()]
 
 
 def cases(net):

@@ -12,6 +12,8 @@ from scipy.stats import norm
 
 from relayestimators import StateDiscretizer
 
+from .models import flipped
+
 
 class Case(NamedTuple):
     """One concept at one time step, and the nodes that are known to relay it.
@@ -50,10 +52,6 @@ def _signs(bits):
 def _noise_for(flips):
     """Return the standard deviation at which a noisy sign is wrong with this probability."""
     return -1.0 / norm.ppf(flips)
-
-
-def _flipped(rng, bits, fraction):
-    return bits ^ (rng.random(bits.shape) < fraction)
 
 
 def copies(rng, n, n_nodes, *, n_copies=8):
@@ -97,7 +95,7 @@ def votes(
         hidden = _signs(rng.integers(0, 2, (n, n_nodes)))
         for nodes, fraction in ((relays, flips), (decoys, decoy_flips)):
             held = np.tile(a[:, None], len(nodes))
-            hidden[:, nodes] = _signs(_flipped(rng, held, fraction))
+            hidden[:, nodes] = _signs(flipped(rng, held, fraction))
     total = hidden[:, relays].sum(axis=1)
     b = (total > 0).astype(np.int64)
     return Case(a, b, hidden, relays, np.abs(total) if margin else None, a)
@@ -152,7 +150,7 @@ def shaped(
 
 
 def shared_noise(rng, n, n_nodes, *, flips=0.1, shared=0.8):
-    """Decoys that share the noise of the relays: nothing in A, B and states tells them apart."""
+    """Decoys that share the noise of the relays, and so know the errors of the network too."""
     a = rng.integers(0, 2, n)
     where = rng.permutation(n_nodes)
     relays, decoys = where[:3], where[3:6]
@@ -170,7 +168,7 @@ def parity(rng, n, n_nodes, *, flips=0.02):
     """A is the parity of three nodes that are coins one by one and in pairs."""
     states = rng.integers(0, 2, (n, n_nodes))
     relays = rng.permutation(n_nodes)[:3]
-    a = _flipped(rng, states[:, relays].sum(axis=1) % 2, flips)
+    a = flipped(rng, states[:, relays].sum(axis=1) % 2, flips)
     b = states[:, relays].sum(axis=1) % 2
     return Case(a, b, _signs(states), relays, None, a)
 
@@ -223,7 +221,11 @@ GOOD_NETS = {
     "levels, margin": (shaped, {"shape": "levels"}),
 }
 
-#: Models for which A, B, the states and the margin do not contain enough information.
+#: Models in which a score of nodes, given small sets of other nodes, cannot tell relays from other
+#: nodes. "decoys share the noise": decoys have to do with the errors too; what a node adds to all
+#: other nodes together tells them from relays. "parity of 3": any two nodes are independent of A
+#: and B. In the last two the network makes no errors, or next to none, and B equals A; then nothing
+#: in A, B and the states tells which of the nodes that know A are heard.
 IMPOSSIBLE = {
     "decoys share the noise": (shared_noise, {}),
     "parity of 3": (parity, {}),

@@ -1,5 +1,8 @@
 """Generative models with planted relays: each returns concept_in, concept_out, states, relays.
 
+These are networks that err, with nodes of two states and one relay per bit, or two. Accurate and
+redundant networks, and activations of any shape, are in `good_nets`.
+
 Unless stated otherwise, A is uniform over 0 to 3, and nodes that are not relays are independent
 coins. `flips` is the fraction of relay values that are inverted, and `noise` the fraction of
 outputs that are replaced by a uniform value. Relays have random positions.
@@ -8,7 +11,8 @@ outputs that are replaced by a uniform value. Relays have random positions.
 import numpy as np
 
 
-def _flipped(rng, bits, fraction):
+def flipped(rng, bits, fraction):
+    """Return bits of which a random fraction is inverted."""
     return bits ^ (rng.random(bits.shape) < fraction)
 
 
@@ -21,16 +25,16 @@ def bits(
     states = rng.integers(0, 2, (n, n_nodes))
     if lowrank:  # nuisance of rank 3 instead of coins
         latent = rng.integers(0, 2, (n, 3))
-        states = _flipped(rng, latent[:, rng.integers(0, 3, n_nodes)], 0.1)
+        states = flipped(rng, latent[:, rng.integers(0, 3, n_nodes)], 0.1)
     b = np.zeros(n, dtype=int)
     for i in range(n_bits):
         own = where[i * copies : (i + 1) * copies]
-        states[:, own] = _flipped(rng, np.tile((a >> i & 1)[:, None], copies), flips)
+        states[:, own] = flipped(rng, np.tile((a >> i & 1)[:, None], copies), flips)
         b += states[np.arange(n), own[rng.integers(0, copies, n)]] << i
     relays = where[: n_bits * copies]
     if decoy_flips is not None:  # nodes that encode the bits better but do not drive the output
         for i in range(n_bits):
-            states[:, where[len(relays) + i]] = _flipped(rng, a >> i & 1, decoy_flips)
+            states[:, where[len(relays) + i]] = flipped(rng, a >> i & 1, decoy_flips)
     b = np.where(rng.random(n) < noise, rng.integers(0, 2**n_bits, n), b)
     return a, b, states.astype(np.uint8), relays
 
@@ -40,7 +44,7 @@ def xor(rng, n, n_nodes, *, flips=0.05, noise=0.1):
     a = rng.integers(0, 2, n)
     states = rng.integers(0, 2, (n, n_nodes))
     relays = rng.permutation(n_nodes)[:2]
-    states[:, relays[1]] = _flipped(rng, states[:, relays[0]] ^ a, flips)
+    states[:, relays[1]] = flipped(rng, states[:, relays[0]] ^ a, flips)
     read = states[:, relays[0]] ^ states[:, relays[1]]
     b = np.where(rng.random(n) < noise, rng.integers(0, 2, n), read)
     return a, b, states.astype(np.uint8), relays
@@ -56,8 +60,8 @@ def chance(rng, n, n_nodes, *, kind):
     states = rng.integers(0, 2, (n, n_nodes))
     where = rng.permutation(n_nodes)
     if kind != "noise":
-        states[:, where[0]] = _flipped(rng, a & 1, 0.05)
-        states[:, where[1]] = _flipped(rng, (a if kind == "a" else b) >> 1, 0.05)
+        states[:, where[0]] = flipped(rng, a & 1, 0.05)
+        states[:, where[1]] = flipped(rng, (a if kind == "a" else b) >> 1, 0.05)
     return a, b, states.astype(np.uint8), where[:0]
 
 
