@@ -235,7 +235,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         states = discretizer.fit_transform(_states_at(run.hidden, when))
         predicted = estimator.classes_[run.proba.argmax(axis=1)]
         values = [concept_values(labels, estimator.classes_, concepts) for labels in (y, predicted)]
-        log_odds = concept_log_odds(run.get("logits"), run.proba, concepts)
+        log_odds = concept_log_odds(getattr(run, "logits", None), run.proba, concepts)
         rng = check_random_state(self.random_state)
         result = self._relay_map(*values, states, log_odds, y, n_permutations, rng)
         self.estimator_, self.discretizer_ = estimator, discretizer

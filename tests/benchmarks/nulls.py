@@ -133,8 +133,8 @@ def null_model(seed, setting):
     """Return data without relays, and for which nodes each test has a true null hypothesis.
 
     The first half of the nodes are what `kind` says, in `BESIDE` the second quarter, and the others
-    are noise. The margin depends on the class and on what the
-    network says, and is otherwise independent of the states, except for those of relays.
+    are noise. The margin depends on the class and on what the network says, and is otherwise
+    independent of the states, except for those of relays.
 
     Parameters
     ----------
