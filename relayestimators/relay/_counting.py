@@ -2,12 +2,12 @@
 
 The states of some nodes form cells: instances with the same states are in the same cell. For every
 further node Y, the information that A, B and Y share within the cells is computed in one pass.
-Instances are sorted by (a, b). States are given as indicator planes: column
-(level - 1) * n_nodes + node is 1 where the node is in that level; the count of level 0 is the
-number of instances less the counts of the other levels. Planes are packed into words of 64
-instances with the same a and b, so that one AND with the members of a cell, and one count of the
-bits that are left, counts 64 instances. All information is a sum of c * log2(c) over counts c,
-which is looked up in a table.
+C is the true class, of which A is the concept value. Instances are sorted by (a, c, b). States are
+given as indicator planes: column (level - 1) * n_nodes + node is 1 where the node is in that level;
+the count of level 0 is the number of instances less the counts of the other levels. Planes are
+packed into words of 64 instances with the same a, c and b, so that one AND with the members of a
+cell, and one count of the bits that are left, counts 64 instances. All information is a sum of
+x * log2(x) over counts x, which is looked up in a table.
 
 The functions are single-threaded and release the GIL, so that callers can run them in threads.
 """
@@ -18,15 +18,16 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-#: Rows of tables: the kind of cells in which the states of a node are counted.
-Z, AZ, BZ, ABZ = 0, 1, 2, 3
+#: Rows of tables: the kind of cells in which the states of a node are counted. The cells ABZ are
+#: those of (a, c, b, z), which are the same as those of (a, b, z) where C is A.
+Z, AZ, BZ, ABZ, CZ = range(5)
 
-#: Rows of the averages over sets of nodes.
-ENTERS, LEAVES, BEYOND, CONTRIBUTES, CELLS, CONCEPT_CELLS = range(6)
+#: Rows of `flow_averages`.
+ENTERS, LEAVES, BEYOND, CELLS, CONCEPT_CELLS = range(5)
 
 
 class Problem(NamedTuple):
-    """Data of one concept at one time step, with instances sorted by (a, b).
+    """Data of one concept at one time step, with instances sorted by (a, c, b).
 
     Parameters
     ----------
@@ -40,12 +41,13 @@ class Problem(NamedTuple):
         The planes, packed.
     starts : ndarray of shape (n_words + 1,), int64
         First instance of each word, and the number of instances.
-    a, b : ndarray of shape (n_instances,), int64
-        Concept values, as codes from 0 without gaps.
+    a, c, b : ndarray of shape (n_instances,), int64
+        True concept values, true classes and predicted concept values, as codes from 0 without
+        gaps. A class determines its concept value.
     n_b : int
         Number of values of b.
     logs : ndarray of shape (n_instances + 1,), float64
-        Table of c * log2(c) for c from 0 to n_instances.
+        Table of x * log2(x) for x from 0 to n_instances.
     """
 
     states: np.ndarray
@@ -54,12 +56,13 @@ class Problem(NamedTuple):
     words: np.ndarray
     starts: np.ndarray
     a: np.ndarray
+    c: np.ndarray
     b: np.ndarray
     n_b: int
     logs: np.ndarray
 
 
-def sort_problem(a, b, states, *, halves=False):
+def sort_problem(a, b, states, *, classes=None, halves=False):
     """Return the Problem of codes and states whose instances are in any order.
 
     Parameters
@@ -68,6 +71,8 @@ def sort_problem(a, b, states, *, halves=False):
         Concept values, as codes from 0 without gaps.
     states : ndarray of shape (n_instances, n_nodes), uint8
         Discretized states.
+    classes : ndarray of shape (n_instances,), int64, optional
+        True classes, as codes from 0 without gaps, which determine `a`; `a` itself by default.
     halves : bool, default=False
         Whether nodes that are conditioned on have two levels only, the lower and the upper half of
         all levels, so that the cells of several nodes still hold enough instances.
@@ -76,9 +81,11 @@ def sort_problem(a, b, states, *, halves=False):
     -------
     Problem
     """
-    pairs = a * (int(b.max()) + 1) + b
+    n_b = int(b.max()) + 1
+    c = a if classes is None else classes
+    keys = (a * (int(c.max()) + 1) + c) * n_b + b
     # Small integers are sorted in linear time.
-    order = np.argsort(pairs.astype(np.min_scalar_type(int(pairs.max()))), kind="stable")
+    order = np.argsort(keys.astype(np.min_scalar_type(int(keys.max()))), kind="stable")
     states = np.ascontiguousarray(states[order])
     n_levels = max(int(states.max()) + 1, 2)
     levels = np.arange(1, n_levels, dtype=np.uint8)
@@ -88,18 +95,19 @@ def sort_problem(a, b, states, *, halves=False):
         states, n_levels = (states.astype(np.uint16) * 2 // n_levels).astype(np.uint8), 2
     logs = np.arange(len(states) + 1, dtype=np.float64)
     logs[1:] *= np.log2(logs[1:])
-    a, b = a[order], b[order]
-    return Problem(states, n_levels, planes, *_pack(planes, a, b), a, b, int(b.max()) + 1, logs)
+    a, c, b = a[order], c[order], b[order]
+    words, starts = _pack(planes, keys[order])
+    return Problem(states, n_levels, planes, words, starts, a, c, b, n_b, logs)
 
 
 @njit(cache=True, nogil=True)
-def _pack(planes, a, b):
-    """Return the words of sorted planes, and the first instance of each word."""
+def _pack(planes, keys):
+    """Return the words of planes sorted by keys, and the first instance of each word."""
     n, width = planes.shape
     starts = np.empty(n + 1, np.int64)
     n_words = 0
     for i in range(n):
-        if i == 0 or a[i] != a[i - 1] or b[i] != b[i - 1] or i - starts[n_words - 1] == 64:
+        if i == 0 or keys[i] != keys[i - 1] or i - starts[n_words - 1] == 64:
             starts[n_words] = i
             n_words += 1
     starts[n_words] = n
@@ -173,104 +181,121 @@ def cells_of(states, n_levels, nodes):
 
 
 @njit(cache=True, nogil=True)
-def _count_cells(problem, cells, n_cells, joint, logsums, splits, base, numbers):
-    """Refine four kinds of cells (z; a,z; b,z; a,b,z) by every node in one pass.
+def _count_cells(problem, logs, cells, n_cells, joint, logsums, occupied, base):
+    """Refine the kinds of cells (z; a,z; b,z; a,c,b,z; c,z) by every node in one pass.
 
     Parameters
     ----------
     problem : Problem
         Data of one concept at one time step.
+    logs : ndarray of shape (n_instances + 1,), float64
+        The function of counts that is summed, x * log2(x) or a corrected one.
     cells : ndarray of shape (n_instances,), int32
         Number of the cell z of every instance, below `n_cells`.
     n_cells : int
         Number of cells.
     joint : bool
-        Whether to refine the cells of the last kind, which takes longest.
-    logsums, splits : ndarray of shape (4, n_nodes)
-        Are filled with sums of c * log2(c) over the refined cells, and with the number of occupied
-        refined cells less the number of cells.
-    base, numbers : ndarray of shape (4,)
-        Are filled with sums of c * log2(c) over the cells, and with the number of cells.
+        Whether to refine the cells of the last two kinds, which takes longest.
+    logsums : ndarray of shape (5, n_nodes)
+        Is filled with sums of `logs` over the refined cells of each kind.
+    occupied : ndarray of shape (3, n_nodes)
+        Is filled with the number of occupied refined cells of the first three kinds.
+    base : ndarray of shape (5,)
+        Is filled with sums of `logs` over the cells. Cells of one instance are left out of it and
+        of `logsums`.
     """
-    words, starts, a, b = problem.words, problem.starts, problem.a, problem.b
-    n_nodes, n_b, logs = problem.states.shape[1], problem.n_b, problem.logs
+    words, starts, a, c, b = problem.words, problem.starts, problem.a, problem.c, problem.b
+    n_nodes, n_b = problem.states.shape[1], problem.n_b
     n_words, width = words.shape
     masks, seen = np.zeros(n_cells, np.uint64), np.empty(64, np.int64)
-    of_ab, of_a = np.empty((n_cells, width), np.int32), np.empty((n_cells, width), np.int32)
-    of_b, of_z = np.zeros((n_b, n_cells, width), np.int32), np.zeros((n_cells, width), np.int32)
-    total_ab, total_a = np.empty(n_cells, np.int64), np.empty(n_cells, np.int64)
-    total_b, total_z = np.zeros((n_b, n_cells), np.int64), np.zeros(n_cells, np.int64)
+    # Counts in the cells of one a, c and b, of one a and c, of one a, and of all instances.
+    counts, totals = np.zeros((4, n_cells, width), np.int32), np.zeros((4, n_cells), np.int64)
+    of_b, total_b = np.zeros((n_b, n_cells, width), np.int32), np.zeros((n_b, n_cells), np.int64)
     logsums[:] = 0.0
-    splits[:] = 0
+    occupied[:] = 0
     base[:] = 0.0
-    numbers[:] = 0
-    w = 0
-    while w < n_words:
-        value_a = a[starts[w]]
-        of_a[:] = 0
-        total_a[:] = 0
-        while w < n_words and a[starts[w]] == value_a:
-            value_b = b[starts[w]]
-            of_ab[:] = 0
-            total_ab[:] = 0
-            while w < n_words and a[starts[w]] == value_a and b[starts[w]] == value_b:
-                n_seen = 0
-                for i in range(starts[w], starts[w + 1]):
-                    cell = cells[i]
-                    if masks[cell] == 0:
-                        seen[n_seen] = cell
-                        n_seen += 1
-                    masks[cell] |= np.uint64(1) << np.uint64(i - starts[w])
-                    total_ab[cell] += 1
-                for s in range(n_seen):
-                    cell = seen[s]
-                    mask = masks[cell]
-                    masks[cell] = 0
-                    for k in range(width):
-                        of_ab[cell, k] += np.int32(_popcount(words[w, k] & mask))
-                w += 1
-            of_a += of_ab
-            of_b[value_b] += of_ab
-            total_a += total_ab
-            total_b[value_b] += total_ab
-            if joint:
-                _add_cells(ABZ, of_ab, total_ab, n_nodes, logs, logsums, splits, base, numbers)
-        of_z += of_a
-        total_z += total_a
-        _add_cells(AZ, of_a, total_a, n_nodes, logs, logsums, splits, base, numbers)
-    _add_cells(Z, of_z, total_z, n_nodes, logs, logsums, splits, base, numbers)
+    for w in range(n_words):
+        first, n_seen = starts[w], 0
+        for i in range(first, starts[w + 1]):
+            cell = cells[i]
+            if masks[cell] == 0:
+                seen[n_seen] = cell
+                n_seen += 1
+            masks[cell] |= np.uint64(1) << np.uint64(i - first)
+            totals[0, cell] += 1
+        for s in range(n_seen):
+            cell = seen[s]
+            mask = masks[cell]
+            masks[cell] = 0
+            for k in range(width):
+                counts[0, cell, k] += np.int32(_popcount(words[w, k] & mask))
+        last = w == n_words - 1
+        after = starts[w + 1]
+        if not last and c[after] == c[first] and b[after] == b[first]:
+            continue
+        if joint:
+            _add_cells(ABZ, counts[0], totals[0], n_nodes, logs, logsums, occupied, base)
+        _pour(counts[0], totals[0], of_b[b[first]], total_b[b[first]], False)
+        _pour(counts[0], totals[0], counts[1], totals[1], True)
+        if not last and c[after] == c[first]:
+            continue
+        if joint:
+            _add_cells(CZ, counts[1], totals[1], n_nodes, logs, logsums, occupied, base)
+        _pour(counts[1], totals[1], counts[2], totals[2], True)
+        if not last and a[after] == a[first]:
+            continue
+        _add_cells(AZ, counts[2], totals[2], n_nodes, logs, logsums, occupied, base)
+        _pour(counts[2], totals[2], counts[3], totals[3], True)
+    _add_cells(Z, counts[3], totals[3], n_nodes, logs, logsums, occupied, base)
     for value_b in range(n_b):
         of, total = of_b[value_b], total_b[value_b]
-        _add_cells(BZ, of, total, n_nodes, logs, logsums, splits, base, numbers)
+        _add_cells(BZ, of, total, n_nodes, logs, logsums, occupied, base)
 
 
 @njit(cache=True, nogil=True)
-def _add_cells(kind, counts, totals, n_nodes, logs, logsums, splits, base, numbers):
+def _pour(counts, totals, into, into_totals, clear):
+    """Add counts of cells to others, and set them to 0 if `clear`."""
+    for cell in range(len(totals)):
+        if totals[cell] == 0:
+            continue
+        for k in range(counts.shape[1]):
+            into[cell, k] += counts[cell, k]
+        into_totals[cell] += totals[cell]
+        if clear:
+            counts[cell] = 0
+            totals[cell] = 0
+
+
+@njit(cache=True, nogil=True)
+def _add_cells(kind, counts, totals, n_nodes, logs, logsums, occupied, base):
     """Add the counts of cells to a row of the tables of `_count_cells`."""
+    sums, rest = logsums[kind], np.empty(n_nodes, np.int32)
     for cell in range(len(totals)):
         total = totals[cell]
-        if total == 0:
+        if total < 2:
+            if kind < ABZ:
+                occupied[kind] += total
             continue
         base[kind] += logs[total]
-        numbers[kind] += 1
-        if total == 1:  # contributes nothing
-            continue
+        rest[:] = total
+        for start in range(0, counts.shape[1], n_nodes):
+            for node in range(n_nodes):
+                count = counts[cell, start + node]
+                # Unsigned, so that it is not checked whether an index counts from the end.
+                sums[node] += logs[np.uint32(count)]
+                rest[node] -= count
+            if kind < ABZ:
+                for node in range(n_nodes):
+                    occupied[kind, node] += counts[cell, start + node] > 0
         for node in range(n_nodes):
-            rest = total
-            value = 0.0
-            levels = 0
-            for k in range(node, counts.shape[1], n_nodes):
-                count = counts[cell, k]
-                value += logs[count]
-                rest -= count
-                levels += count > 0
-            logsums[kind, node] += value + logs[rest]
-            splits[kind, node] += levels + (rest > 0) - 1
+            sums[node] += logs[np.uint32(rest[node])]
+            if kind < ABZ:
+                occupied[kind, node] += rest[node] > 0
 
 
 @njit(cache=True, nogil=True)
-def context_averages(problem, contexts, joint):
-    """Average the information of nodes about A and B over small sets S of other nodes.
+def flow_averages(problem, contexts, joint):
+    """Average what enters and leaves nodes, and what they add to the true class, over sets S.
 
     Parameters
     ----------
@@ -280,56 +305,90 @@ def context_averages(problem, contexts, joint):
         Sets of nodes. The average of a node is over the sets that do not contain it, and NaN if
         all sets do.
     joint : bool
-        Whether to count A and B jointly, which takes longest.
+        Whether to count C and B jointly, which takes longest.
 
     Returns
     -------
-    ndarray of shape (6, n_nodes), float64
-        The rows ENTERS and LEAVES have I(A;Y|S) and I(B;Y|S) in bits, with the Miller-Madow
-        correction of each entropy. With `joint`, BEYOND has I(B;Y|A,S) with the same correction,
-        and CONTRIBUTES the plug-in contribution I(A;B|S) - I(A;B|S,Y). CELLS has the average
+    ndarray of shape (5, n_nodes), float64
+        The rows ENTERS, LEAVES and BEYOND have I(A;Y|S), I(B;Y|S) and I(B;Y|C,S) in bits, with the
+        Miller-Madow correction of each entropy; BEYOND is NaN without `joint`. CELLS has the
         number of occupied cells of (S, Y), and CONCEPT_CELLS that of (A, S, Y) or (B, S, Y),
         whichever are more.
     """
-    states, n_levels = problem.states, problem.n_levels
-    n, n_nodes = states.shape
-    averages = np.zeros((6, n_nodes))
-    n_used = np.zeros(n_nodes)
-    logsums, splits = np.empty((4, n_nodes)), np.empty((4, n_nodes), np.int64)
-    base, numbers, entropies = np.empty(4), np.empty(4, np.int64), np.empty(4)
-    correction = 1.0 / (2.0 * np.log(2.0))
+    n, n_nodes = problem.states.shape
+    averages, n_used = np.zeros((5, n_nodes)), np.zeros(n_nodes)
+    logsums, occupied = np.empty((5, n_nodes)), np.empty((3, n_nodes), np.int64)
+    base, entropies = np.empty(5), np.empty(5)
+    # Half a nat for every occupied cell, which is the correction of Miller and Madow.
+    logs = problem.logs - 1.0 / (2.0 * np.log(2.0))
+    logs[0] = 0.0
     for s in range(contexts.shape[0]):
-        cells, n_cells = cells_of(states, n_levels, contexts[s])
-        _count_cells(problem, cells, n_cells, joint, logsums, splits, base, numbers)
+        cells, n_cells = cells_of(problem.states, problem.n_levels, contexts[s])
+        _count_cells(problem, logs, cells, n_cells, joint, logsums, occupied, base)
         for node in range(n_nodes):
-            inside = False
-            for member in contexts[s]:
-                inside |= member == node
-            if inside:
+            if _contains(contexts[s], node):
                 continue
-            for kind in range(4):
-                entropies[kind] = base[kind] - logsums[kind, node] + splits[kind, node] * correction
-            averages[ENTERS, node] += entropies[Z] - entropies[AZ]
-            averages[LEAVES, node] += entropies[Z] - entropies[BZ]
-            averages[BEYOND, node] += entropies[AZ] - entropies[ABZ]
-            averages[CONTRIBUTES, node] += shared(base) - shared(logsums[:, node])
-            averages[CELLS, node] += numbers[Z] + splits[Z, node]
-            averages[CONCEPT_CELLS, node] += max(
-                numbers[AZ] + splits[AZ, node], numbers[BZ] + splits[BZ, node]
-            )
+            for kind in range(5):
+                entropies[kind] = base[kind] - logsums[kind, node]
+            averages[ENTERS, node] += (entropies[Z] - entropies[AZ]) / n
+            averages[LEAVES, node] += (entropies[Z] - entropies[BZ]) / n
+            averages[BEYOND, node] += (entropies[CZ] - entropies[ABZ]) / n
+            averages[CELLS, node] += occupied[Z, node]
+            averages[CONCEPT_CELLS, node] += max(occupied[AZ, node], occupied[BZ, node])
             n_used[node] += 1
     if not joint:
-        averages[BEYOND] = averages[CONTRIBUTES] = np.nan
-    averages[: CONTRIBUTES + 1] /= n
+        averages[BEYOND] = np.nan
     return averages / n_used
 
 
 @njit(cache=True, nogil=True)
+def contribution_averages(problem, contexts):
+    """Average what nodes contribute to the information that A and B share, over sets S.
+
+    Parameters
+    ----------
+    problem : Problem
+        Data of one concept at one time step, where C is A.
+    contexts : ndarray of shape (n_contexts, context_size), int64
+        As for `flow_averages`.
+
+    Returns
+    -------
+    contributions, cells : ndarray of shape (n_nodes,), float64
+        I(A;B|S) - I(A;B|S,Y) in bits, and the number of occupied cells of (S, Y).
+    """
+    n, n_nodes = problem.states.shape
+    contributions, n_cells_of = np.zeros(n_nodes), np.zeros(n_nodes)
+    n_used = np.zeros(n_nodes)
+    logsums, occupied = np.empty((5, n_nodes)), np.empty((3, n_nodes), np.int64)
+    base = np.empty(5)
+    for s in range(contexts.shape[0]):
+        cells, n_cells = cells_of(problem.states, problem.n_levels, contexts[s])
+        _count_cells(problem, problem.logs, cells, n_cells, True, logsums, occupied, base)
+        for node in range(n_nodes):
+            if _contains(contexts[s], node):
+                continue
+            contributions[node] += (shared(base) - shared(logsums[:, node])) / n
+            n_cells_of[node] += occupied[Z, node]
+            n_used[node] += 1
+    return contributions / n_used, n_cells_of / n_used
+
+
+@njit(cache=True, nogil=True)
+def _contains(nodes, node):
+    """Return whether a node is among nodes."""
+    for member in nodes:
+        if member == node:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
 def degrees_of_freedom(problem):
-    """Return the degrees of freedom of I(B;Y|A).
+    """Return the degrees of freedom of I(B;Y|C).
 
     This is the number of states of Y less one, times the number of values of B less one, both
-    among the instances with a value of A, summed over the values of A.
+    among the instances of a class, summed over the classes.
 
     Parameters
     ----------
@@ -340,7 +399,7 @@ def degrees_of_freedom(problem):
     -------
     ndarray of shape (n_nodes,), int64
     """
-    planes, a, b = problem.planes, problem.a, problem.b
+    planes, c, b = problem.planes, problem.c, problem.b
     n, n_nodes = problem.states.shape
     freedom = np.zeros(n_nodes, np.int64)
     counts = np.empty(planes.shape[1], np.int64)
@@ -348,7 +407,7 @@ def degrees_of_freedom(problem):
     while i < n:
         start, n_values = i, 1
         counts[:] = 0
-        while i < n and a[i] == a[start]:
+        while i < n and c[i] == c[start]:
             n_values += i > start and b[i] != b[i - 1]
             for k in range(counts.size):
                 counts[k] += planes[i, k]

@@ -38,7 +38,7 @@ def relay_scores(
     log_odds=None,
     labels=None,
     method=DEFAULT_METHOD,
-    n_contexts=64,
+    n_contexts=None,
     context_size=None,
     random_state=None,
 ):
@@ -73,13 +73,13 @@ def relay_scores(
             As "shrink", with the linear-Gaussian information of states and concept indicators
             in the place of counts. It needs no cells, but does not see codes that are not linear.
             Use it as a ranking; its bits are those of Gaussian variables.
-    n_contexts : int, default=64
-        Number of sets S, or of orders. "throughput" divides it among the sizes of sets. If there
-        are no more different sets than this, each is used once and the average is exact.
+    n_contexts : int, optional
+        Number of sets S, or of orders. By default 64; with "throughput" as many as there are nodes,
+        but at least 16 and at most 64. If there are no more different sets, each is used once and
+        the average is exact.
     context_size : int, optional
-        Number of nodes per set; "throughput" uses all sizes from 0 to this one. By default the
-        largest number that leaves four instances per cell, at most half of the nodes, and at most
-        2 ("throughput") or 4 ("contexts").
+        Number of nodes per set. By default the largest number that leaves four instances per cell,
+        at most half of the nodes, and at most 2 ("throughput") or 4 ("contexts").
     %(random_state)s the sets S and the orders
 
     Returns
@@ -114,11 +114,11 @@ def relay_scores(
         \min(I(A; Y | S), I(B; Y | S)) \; e^{\min(0, E - E_0)}, \quad
         E = n \ln 2 \; I(B; Y | C, S)
 
-    with the true class C. The first two are means over sets S of each size, and over the sizes 0,
-    1, ..., `context_size`. Entropies have the Miller-Madow correction. The minimum of I(A;Y) and
-    I(B;Y) is an upper bound of the information that A and B share through Y [2]_. E is the
-    evidence, in nats, that the output depends on the node beyond the true class: the mean of its
-    value without a set and of its mean over eight sets of the largest size.
+    with the true class C. Each information is half its value without a set, and half its mean over
+    sets S of `context_size` nodes. Entropies have the Miller-Madow correction. The minimum of
+    I(A;Y) and I(B;Y) is an upper bound of the information that A and B share through Y [2]_. E, or
+    0 if it is negative, is the evidence in nats that the output depends on the node beyond the true
+    class.
     :math:`E_0 = \min(6 \sigma, \max(0, \max E - 4 \sigma))` is the evidence that is asked for,
     where :math:`\sigma` is the standard deviation of E for a node that is not heard, and
     :math:`\max E` that of the best node. If no node is seen to be heard, :math:`E_0` is 0, and no
@@ -129,8 +129,9 @@ def relay_scores(
     half of the states.
 
     A node that alone carries the concept has H(A) bits, and each of many copies of it has at least
-    H(A) / (`context_size` + 1). Scores are comparable between nodes, time steps and networks with
-    the same `context_size`. The scores of several nodes do not add up.
+    H(A) / 2. Scores are comparable between nodes, time steps and networks, except that the score of
+    a copy depends on how often another one is in the set. The scores of several nodes do not add
+    up.
 
     References
     ----------
@@ -183,7 +184,7 @@ def relay_map(
     log_odds=None,
     labels=None,
     method=DEFAULT_METHOD,
-    n_contexts=64,
+    n_contexts=None,
     context_size=None,
     n_permutations=0,
     n_resamples=0,
@@ -207,9 +208,9 @@ def relay_map(
     labels : array-like of shape (n_instances,), optional
         True classes, if they are more than the values of a concept.
     %(method)s
-    n_contexts : int, default=64
-        Number of sets of nodes to condition on. The same sets are used for every concept and time
-        step.
+    n_contexts : int, optional
+        Number of sets of nodes to condition on; see :func:`relay_scores`. The same sets are used
+        for every concept and time step.
     context_size : int, optional
         Number of nodes per set; see :func:`relay_scores`. By default it is decided for the median
         number of instances of the time steps, and is the same at all of them.

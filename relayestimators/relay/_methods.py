@@ -4,7 +4,7 @@ A *plan* holds what a method draws at random before it sees data: sets or orders
 """
 
 from itertools import combinations
-from math import ceil, comb
+from math import comb
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -12,13 +12,12 @@ from sklearn.utils import check_random_state
 from .._validation import check_choice, check_integer
 from ._counting import (
     BEYOND,
-    CELLS,
     CONCEPT_CELLS,
-    CONTRIBUTES,
     ENTERS,
     LEAVES,
-    context_averages,
+    contribution_averages,
     degrees_of_freedom,
+    flow_averages,
     sort_problem,
 )
 from ._coverage import MIN_COVERAGE
@@ -33,10 +32,6 @@ _LARGEST_CONTEXT = {"throughput": 2, "contexts": 4}
 # How "throughput" weights a node by the evidence that it is heard; see `hearing`. Chosen on the
 # models and seeds that docs/benchmarks.md names, and shown on others.
 _SURE, _NOISE = 6.0, 4.0
-
-# Number of sets of the largest size over which this evidence is averaged. Few are enough, and
-# counting what the network says together with the true class takes longest.
-_EVIDENCE_CONTEXTS = 8
 
 #: Largest number of values of a concept for "gaussian", the cost of which grows with its cube.
 _MOST_VALUES = 128
@@ -53,8 +48,8 @@ def make_plan(
         Key of METHODS.
     n_instances, n_nodes, n_states, n_values : int
         Sizes of the problem; `n_values` is that of the larger concept alphabet.
-    n_contexts : int
-        Number of sets or orders.
+    n_contexts : int or None
+        Number of sets or orders; None derives it from the number of nodes.
     context_size : int or None
         Number of nodes per set; None derives it from the numbers of instances and states.
     random_state : int or RandomState instance
@@ -63,7 +58,8 @@ def make_plan(
     Returns
     -------
     tuple of ndarray of shape (n_drawn, n_nodes or size), int64
-        "throughput": sets of 0, 1, ..., `context_size` nodes. Other methods: one array.
+        "throughput": the set of no node, and sets of `context_size` nodes unless this is 0. Other
+        methods: one array.
 
     Raises
     ------
@@ -71,6 +67,8 @@ def make_plan(
         If the method or the size is not allowed.
     """
     check_choice(method, name="method", choices=METHODS)
+    if n_contexts is None:
+        n_contexts = default_n_contexts(method, n_nodes)
     check_integer(n_contexts, name="n_contexts", low=1)
     if context_size is not None:
         check_integer(context_size, name="context_size", low=0, high=n_nodes - 1)
@@ -83,9 +81,17 @@ def make_plan(
         context_size = default_context_size(method, n_instances, n_nodes, n_states, n_values)
     if method != "throughput":
         return (draw_contexts(n_nodes, context_size, n_contexts, random_state),)
-    of_each_size = max(1, n_contexts // max(1, context_size))
-    sizes = range(context_size + 1)
-    return tuple(draw_contexts(n_nodes, size, of_each_size, random_state) for size in sizes)
+    sizes = sorted({0, context_size})
+    return tuple(draw_contexts(n_nodes, size, n_contexts, random_state) for size in sizes)
+
+
+def default_n_contexts(method, n_nodes):
+    """Return the number of sets or orders: 64, or with "throughput" as many as nodes if fewer.
+
+    As many sets as nodes are enough for every node to be in two sets of two. There are no fewer
+    than 16 of them.
+    """
+    return min(64, max(16, n_nodes)) if method == "throughput" else 64
 
 
 def default_context_size(method, n_instances, n_nodes, n_states, n_values):
@@ -146,87 +152,66 @@ def draw_contexts(n_nodes, size, n_contexts, random_state):
 # ---------------------------------------------------------------- methods
 
 
-def what_passes(problem, plan):
-    """Return the information that enters a node, and that leaves it.
+def mean_over_sets(problem, plan, rows):
+    """Return averages over sets of nodes that give the same weight to each size of sets.
 
     Parameters
     ----------
     problem : Problem
-        With what the network says as b.
-    plan : tuple of ndarray
-        Sets of 0, 1, ... nodes.
+        With what the network says as b, and the true class as c.
+    plan : tuple of ndarray of shape (n_sets, size)
+        Sets of nodes, one array for each size.
+    rows : list of int
+        Which averages, as rows of `flow_averages`.
 
     Returns
     -------
-    passes : ndarray of shape (2, n_nodes)
-        I(A;Y|S) and I(B;Y|S) in bits, as the mean over the sets of each size, and over sizes.
-    cells : ndarray of shape (n_nodes,)
-        Mean number of occupied cells that these are counted in.
+    ndarray of shape (n_rows, n_nodes)
     """
-    rows = [ENTERS, LEAVES, CONCEPT_CELLS]
-    averages = np.nanmean([context_averages(problem, s, False)[rows] for s in plan], axis=0)
-    return averages[:2], averages[2]
+    joint = BEYOND in rows
+    return np.nanmean([flow_averages(problem, sets, joint)[rows] for sets in plan], axis=0)
 
 
-def what_is_heard(problem, plan):
-    """Return the information in a node about what the network says beyond the true class.
-
-    Parameters
-    ----------
-    problem : Problem
-        With the true class C as a, and what the network says as b.
-    plan : tuple of ndarray
-        Sets of 0, 1, ... nodes.
-
-    Returns
-    -------
-    ndarray of shape (n_nodes,)
-        I(B;Y|C,S) in bits, as the mean of its value without a set and of its mean over some sets
-        of the largest size.
-    """
-    few = plan[-1][:: ceil(len(plan[-1]) / _EVIDENCE_CONTEXTS)]
-    return np.nanmean([context_averages(problem, s, True)[BEYOND] for s in (plan[0], few)], axis=0)
-
-
-def hearing(codes, states, plan):
+def hearing(problem, beyond):
     r"""Return the weight of every node by the evidence that the output depends on it.
 
-    The evidence in nats, :math:`E = n \ln(2) I(B; Y | C, S)`, is the mean log-likelihood ratio of
-    what the network says, with and without the state of the node, given the true class. For a node
-    that is not heard it has the mean 0 and the standard deviation :math:`\sigma = \sqrt{f / 2}`
-    with f degrees of freedom. Six standard deviations are asked for, but not more than by how much
-    the best node exceeds four, which the best of many nodes may reach by chance. Evidence that is
-    lacking reduces the weight as it reduces a likelihood:
+    The evidence in nats, :math:`E = n \ln(2) I(B; Y | C, S)` or 0 if this is negative, is the mean
+    log-likelihood ratio of what the network says, with and without the state of the node, given
+    the true class. For a node that is not heard the mean is near 0 and the standard deviation is
+    :math:`\sigma = \sqrt{f / 2}` with f degrees of freedom. Six standard deviations are asked for,
+    but not more than by how much the best node exceeds four, which the best of many nodes may
+    reach by chance. Evidence that is lacking reduces the weight as it reduces a likelihood:
 
     .. math:: w = e^{\min(0, E - E_0)}, \quad E_0 = \min(6 \sigma, \max(0, \max E - 4 \sigma))
 
     Parameters
     ----------
-    codes, states, plan
-        As a method takes them: variables of the concept, discretized states of shape
-        (n_instances, n_nodes), and sets of 0, 1, ... nodes.
+    problem : Problem
+        With what the network says as b, and the true class as c.
+    beyond : ndarray of shape (n_nodes,)
+        I(B;Y|C,S) in bits.
 
     Returns
     -------
     ndarray of shape (n_nodes,)
         From 0, not heard, to 1, heard. It is 1 for all nodes if no node is seen to be heard.
     """
-    problem = sort_problem(codes.classes, codes.said, states, halves=True)
-    evidence = len(states) * np.log(2.0) * what_is_heard(problem, plan)
+    evidence = len(problem.states) * np.log(2.0) * np.maximum(beyond, 0.0)
     deviation = np.sqrt(np.maximum(degrees_of_freedom(problem), 1) / 2)
     beyond_noise = np.maximum(0.0, np.max(evidence - _NOISE * deviation))
     return np.exp(np.minimum(0.0, evidence - np.minimum(_SURE * deviation, beyond_noise)))
 
 
 def _throughput(codes, states, plan):
-    problem = sort_problem(codes.a, codes.said, states, halves=True)
-    passes, cells = what_passes(problem, plan)
-    return passes.min(axis=0) * hearing(codes, states, plan), len(states) / cells
+    problem = sort_problem(codes.a, codes.said, states, classes=codes.classes, halves=True)
+    rows = [ENTERS, LEAVES, BEYOND, CONCEPT_CELLS]
+    enters, leaves, beyond, cells = mean_over_sets(problem, plan, rows)
+    return np.minimum(enters, leaves) * hearing(problem, beyond), len(states) / cells
 
 
 def _contexts(codes, states, plan):
-    averages = context_averages(sort_problem(codes.a, codes.b, states), *plan, True)
-    return averages[CONTRIBUTES], len(states) / averages[CELLS]
+    contributions, cells = contribution_averages(sort_problem(codes.a, codes.b, states), *plan)
+    return contributions, len(states) / cells
 
 
 def _shapley(codes, states, plan):

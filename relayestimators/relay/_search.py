@@ -5,7 +5,7 @@ from sklearn.utils import Bunch
 
 from .._docs import fill_docs
 from .._validation import check_integer
-from ._counting import CELLS, ENTERS, LEAVES, context_averages, sort_problem
+from ._counting import CELLS, ENTERS, LEAVES, flow_averages, sort_problem
 from ._definition import check_problem
 from ._removal import occupied_cells, refined_information
 
@@ -80,7 +80,7 @@ def relay_pairs(concept_in, concept_out, states):
 
 def _minimum_information(problem, contexts):
     """Return min(I(A;Y|S), I(B;Y|S)) of every node for one set S, and the cells; NaN for S."""
-    averages = context_averages(problem, contexts, False)
+    averages = flow_averages(problem, contexts, False)
     return np.minimum(averages[ENTERS], averages[LEAVES]), averages[CELLS]
 
 

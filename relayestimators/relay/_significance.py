@@ -9,8 +9,8 @@ permutation would also remove what these explain of the output.
 
 import numpy as np
 
-from ._counting import sort_problem
-from ._methods import what_is_heard, what_passes
+from ._counting import BEYOND, ENTERS, LEAVES, sort_problem
+from ._methods import mean_over_sets
 
 #: Fewest permutations with valid p-values: every null value is compared with two others at least.
 FEWEST_PERMUTATIONS = 3
@@ -74,9 +74,19 @@ def observed_terms(codes, states, plan):
     ndarray of shape (3, n_nodes)
         What enters a node, what leaves it, and what it adds to the true class.
     """
-    by_concept = sort_problem(codes.a, codes.said, states, halves=True)
-    by_class = sort_problem(codes.classes, codes.said, states, halves=True)
-    return np.vstack([what_passes(by_concept, plan)[0], what_is_heard(by_class, plan[:1])])
+    return np.vstack([_passes(codes, states, plan), _beyond(codes, states, plan)])
+
+
+def _passes(codes, states, plan):
+    """Return what enters a node, and what leaves it."""
+    problem = sort_problem(codes.a, codes.said, states, halves=True)
+    return mean_over_sets(problem, plan, [ENTERS, LEAVES])
+
+
+def _beyond(codes, states, plan):
+    """Return what a node adds to the true class, without sets of other nodes."""
+    problem = sort_problem(codes.classes, codes.said, states, halves=True)
+    return mean_over_sets(problem, plan[:1], [BEYOND])
 
 
 def permuted_terms(codes, states, plan, chance, unheard):
@@ -93,14 +103,14 @@ def permuted_terms(codes, states, plan, chance, unheard):
     -------
     ndarray of shape (n_permutations, 3, n_nodes)
     """
-    nulls = []
-    for everywhere, within in zip(chance, unheard, strict=True):
-        by_chance = sort_problem(codes.a, codes.said, states[everywhere], halves=True)
-        not_heard = sort_problem(codes.classes, codes.said, states[within], halves=True)
-        nulls.append(
-            np.vstack([what_passes(by_chance, plan)[0], what_is_heard(not_heard, plan[:1])])
-        )
-    return np.array(nulls)
+    return np.array(
+        [
+            np.vstack(
+                [_passes(codes, states[everywhere], plan), _beyond(codes, states[within], plan)]
+            )
+            for everywhere, within in zip(chance, unheard, strict=True)
+        ]
+    )
 
 
 def pooled_pvalues(observed, nulls):
