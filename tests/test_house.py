@@ -19,7 +19,7 @@ LAYERS = {
     "foundation": ["_validation", "_base", "_docs", "_files", "_intervals", "_runtime", "panels"],
     "measures": ["relay", "discretization", "dynamics"],
     "nets": ["networks", "datasets", "classifiers"],
-    "estimators": ["analyzer", "knockout", "callbacks"],
+    "estimators": ["_exchange", "analyzer", "knockout", "callbacks"],
     "inspection": ["inspection"],
     "apps": ["displays", "report", "sktime", "__init__", "__main__"],
 }

@@ -9,6 +9,7 @@ from ._comparison import compare_rankings
 from ._cross_validation import cross_validate_knockout
 from ._curve import knockout_curve
 from ._importance import knockout_importance
+from ._interchange import interchange_information
 from ._ranking import RANKINGS, rank_nodes
 from ._scorers import localization_scorer, relay_strength_scorer, specificity_scorer
 from ._specificity import knockout_specificity
@@ -20,6 +21,7 @@ __all__ = [
     "combine_rankings",
     "compare_rankings",
     "cross_validate_knockout",
+    "interchange_information",
     "knockout_curve",
     "knockout_importance",
     "knockout_specificity",

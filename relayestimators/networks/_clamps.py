@@ -22,8 +22,9 @@ class Clamp(NamedTuple):
         belongs to the backward direction.
     values : array-like
         Values of the clamped nodes, of shape (n_chosen,), (n_timepoints, n_chosen) or, with
-        separate values for every instance, (n_instances, n_timepoints, n_chosen). If the panel
-        has more time steps than the values, the last values are used for the remaining ones.
+        separate values for every instance, (n_instances, n_timepoints, n_chosen). Values of one
+        time step are used for all of them. If the panel has more time steps than the values, the
+        last values are used for the remaining ones.
     start : int, default=0
         First time step of the window. Time steps are numbered along the series in both
         directions of a bidirectional layer.
@@ -153,7 +154,7 @@ def prepare_clamp(clamp, n_instances, n_timepoints, layer, n_nodes):
             "knockout has no effect.",
             stacklevel=4,
         )
-    if values.ndim > 1 and values.shape[-2] < stop:
+    if values.ndim > 1 and 1 < values.shape[-2] < stop:
         warnings.warn(
             f"Clamp.values has {values.shape[-2]} time steps, but the panel has {n_timepoints}; "
             "the last values are used for the remaining time steps.",
@@ -174,7 +175,7 @@ def _fit_values(values, n_timepoints):
         return values[None, None]
     values = values[:, None] if values.ndim == 2 else values.swapaxes(0, 1)
     n_missing = n_timepoints - len(values)
-    if n_missing > 0:
+    if n_missing > 0 and len(values) > 1:
         values = np.concatenate([values, np.repeat(values[-1:], n_missing, axis=0)])
     return values[:n_timepoints]
 

@@ -377,10 +377,10 @@ def contribution_averages(problem, contexts):
 @njit(cache=True, nogil=True)
 def _contains(nodes, node):
     """Return whether a node is among nodes."""
+    inside = False
     for member in nodes:
-        if member == node:
-            return True
-    return False
+        inside |= member == node
+    return inside
 
 
 @njit(cache=True, nogil=True)
