@@ -159,7 +159,7 @@ def test_series_can_be_aligned_at_their_ends(fitted):
     start = RelayAnalyzer(FrozenEstimator(fitted), random_state=0).fit(X, y)
     assert start.n_instances_.tolist() == [60] * 6 + [48, 36, 24, 12]
     few = start.n_instances_ <= 48
-    assert start.reliable_.mean(axis=(0, 2))[few].max() < start.reliable_[:, ~few].mean()
+    assert start.reliable_[:, few].mean() < start.reliable_[:, ~few].mean()
 
 
 def test_concepts_given_as_a_table(fitted):

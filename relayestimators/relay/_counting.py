@@ -2,12 +2,13 @@
 
 The states of some nodes form cells: instances with the same states are in the same cell. For every
 further node Y, the information that A, B and Y share within the cells is computed in one pass.
-C is the true class, of which A is the concept value. Instances are sorted by (a, c, b). States are
-given as indicator planes: column (level - 1) * n_nodes + node is 1 where the node is in that level;
-the count of level 0 is the number of instances less the counts of the other levels. Planes are
-packed into words of 64 instances with the same a, c and b, so that one AND with the members of a
-cell, and one count of the bits that are left, counts 64 instances. All information is a sum of
-x * log2(x) over counts x, which is looked up in a table.
+C is the true class, of which A is the concept value, and D is what the network says, of which B is
+the predicted concept value. Instances are sorted by (a, c, d). States are given as indicator planes:
+column (level - 1) * n_nodes + node is 1 where the node is in that level; the count of level 0 is the
+number of instances less the counts of the other levels. Planes are packed into words of 64 instances
+with the same a, c and d, so that one AND with the members of a cell, and one count of the bits that
+are left, counts 64 instances. All information is a sum of x * log2(x) over counts x, which is looked
+up in a table.
 
 The functions are single-threaded and release the GIL, so that callers can run them in threads.
 """
@@ -19,7 +20,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 #: Rows of tables: the kind of cells in which the states of a node are counted. The cells ABZ are
-#: those of (a, c, b, z), which are the same as those of (a, b, z) where C is A.
+#: those of (a, c, d, z), which are the same as those of (a, b, z) where C is A and D is B.
 Z, AZ, BZ, ABZ, CZ = range(5)
 
 #: Rows of `flow_averages`.
@@ -27,7 +28,7 @@ ENTERS, LEAVES, BEYOND, CELLS, CONCEPT_CELLS = range(5)
 
 
 class Problem(NamedTuple):
-    """Data of one concept at one time step, with instances sorted by (a, c, b).
+    """Data of one concept at one time step, with instances sorted by (a, c, d).
 
     Parameters
     ----------
@@ -41,9 +42,9 @@ class Problem(NamedTuple):
         The planes, packed.
     starts : ndarray of shape (n_words + 1,), int64
         First instance of each word, and the number of instances.
-    a, c, b : ndarray of shape (n_instances,), int64
-        True concept values, true classes and predicted concept values, as codes from 0 without
-        gaps. A class determines its concept value.
+    a, c, d, b : ndarray of shape (n_instances,), int64
+        True concept values, true classes, what the network says, and predicted concept values, as
+        codes from 0 without gaps. A class determines `a`, and what is said determines `b`.
     n_b : int
         Number of values of b.
     logs : ndarray of shape (n_instances + 1,), float64
@@ -57,12 +58,13 @@ class Problem(NamedTuple):
     starts: np.ndarray
     a: np.ndarray
     c: np.ndarray
+    d: np.ndarray
     b: np.ndarray
     n_b: int
     logs: np.ndarray
 
 
-def sort_problem(a, b, states, *, classes=None, halves=False):
+def sort_problem(a, b, states, *, classes=None, said=None, halves=False):
     """Return the Problem of codes and states whose instances are in any order.
 
     Parameters
@@ -73,6 +75,9 @@ def sort_problem(a, b, states, *, classes=None, halves=False):
         Discretized states.
     classes : ndarray of shape (n_instances,), int64, optional
         True classes, as codes from 0 without gaps, which determine `a`; `a` itself by default.
+    said : ndarray of shape (n_instances,), int64, optional
+        What the network says, as codes from 0 without gaps, which determine `b`; `b` itself by
+        default.
     halves : bool, default=False
         Whether nodes that are conditioned on have two levels only, the lower and the upper half of
         all levels, so that the cells of several nodes still hold enough instances.
@@ -82,8 +87,8 @@ def sort_problem(a, b, states, *, classes=None, halves=False):
     Problem
     """
     n_b = int(b.max()) + 1
-    c = a if classes is None else classes
-    keys = (a * (int(c.max()) + 1) + c) * n_b + b
+    c, d = (a if classes is None else classes), (b if said is None else said)
+    keys = (a * (int(c.max()) + 1) + c) * (int(d.max()) + 1) + d
     # Small integers are sorted in linear time.
     order = np.argsort(keys.astype(np.min_scalar_type(int(keys.max()))), kind="stable")
     states = np.ascontiguousarray(states[order])
@@ -95,9 +100,8 @@ def sort_problem(a, b, states, *, classes=None, halves=False):
         states, n_levels = (states.astype(np.uint16) * 2 // n_levels).astype(np.uint8), 2
     logs = np.arange(len(states) + 1, dtype=np.float64)
     logs[1:] *= np.log2(logs[1:])
-    a, c, b = a[order], c[order], b[order]
-    words, starts = _pack(planes, keys[order])
-    return Problem(states, n_levels, planes, words, starts, a, c, b, n_b, logs)
+    codes = (values[order] for values in (a, c, d, b))
+    return Problem(states, n_levels, planes, *_pack(planes, keys[order]), *codes, n_b, logs)
 
 
 @njit(cache=True, nogil=True)
@@ -182,7 +186,7 @@ def cells_of(states, n_levels, nodes):
 
 @njit(cache=True, nogil=True)
 def _count_cells(problem, logs, cells, n_cells, joint, logsums, occupied, base):
-    """Refine the kinds of cells (z; a,z; b,z; a,c,b,z; c,z) by every node in one pass.
+    """Refine the kinds of cells (z; a,z; b,z; a,c,d,z; c,z) by every node in one pass.
 
     Parameters
     ----------
@@ -204,11 +208,11 @@ def _count_cells(problem, logs, cells, n_cells, joint, logsums, occupied, base):
         Is filled with sums of `logs` over the cells. Cells of one instance are left out of it and
         of `logsums`.
     """
-    words, starts, a, c, b = problem.words, problem.starts, problem.a, problem.c, problem.b
-    n_nodes, n_b = problem.states.shape[1], problem.n_b
+    words, starts, a, c = problem.words, problem.starts, problem.a, problem.c
+    d, b, n_b, n_nodes = problem.d, problem.b, problem.n_b, problem.states.shape[1]
     n_words, width = words.shape
     masks, seen = np.zeros(n_cells, np.uint64), np.empty(64, np.int64)
-    # Counts in the cells of one a, c and b, of one a and c, of one a, and of all instances.
+    # Counts in the cells of one a, c and d, of one a and c, of one a, and of all instances.
     counts, totals = np.zeros((4, n_cells, width), np.int32), np.zeros((4, n_cells), np.int64)
     of_b, total_b = np.zeros((n_b, n_cells, width), np.int32), np.zeros((n_b, n_cells), np.int64)
     logsums[:] = 0.0
@@ -231,7 +235,7 @@ def _count_cells(problem, logs, cells, n_cells, joint, logsums, occupied, base):
                 counts[0, cell, k] += np.int32(_popcount(words[w, k] & mask))
         last = w == n_words - 1
         after = starts[w + 1]
-        if not last and c[after] == c[first] and b[after] == b[first]:
+        if not last and c[after] == c[first] and d[after] == d[first]:
             continue
         if joint:
             _add_cells(ABZ, counts[0], totals[0], n_nodes, logs, logsums, occupied, base)
@@ -305,12 +309,12 @@ def flow_averages(problem, contexts, joint):
         Sets of nodes. The average of a node is over the sets that do not contain it, and NaN if
         all sets do.
     joint : bool
-        Whether to count C and B jointly, which takes longest.
+        Whether to count C and D jointly, which takes longest.
 
     Returns
     -------
     ndarray of shape (5, n_nodes), float64
-        The rows ENTERS, LEAVES and BEYOND have I(A;Y|S), I(B;Y|S) and I(B;Y|C,S) in bits, with the
+        The rows ENTERS, LEAVES and BEYOND have I(A;Y|S), I(B;Y|S) and I(D;Y|C,S) in bits, with the
         Miller-Madow correction of each entropy; BEYOND is NaN without `joint`. CELLS has the
         number of occupied cells of (S, Y), and CONCEPT_CELLS that of (A, S, Y) or (B, S, Y),
         whichever are more.
@@ -348,7 +352,7 @@ def contribution_averages(problem, contexts):
     Parameters
     ----------
     problem : Problem
-        Data of one concept at one time step, where C is A.
+        Data of one concept at one time step, where C is A and D is B.
     contexts : ndarray of shape (n_contexts, context_size), int64
         As for `flow_averages`.
 
@@ -385,9 +389,9 @@ def _contains(nodes, node):
 
 @njit(cache=True, nogil=True)
 def degrees_of_freedom(problem):
-    """Return the degrees of freedom of I(B;Y|C).
+    """Return the degrees of freedom of I(D;Y|C).
 
-    This is the number of states of Y less one, times the number of values of B less one, both
+    This is the number of states of Y less one, times the number of values of D less one, both
     among the instances of a class, summed over the classes.
 
     Parameters
@@ -399,7 +403,7 @@ def degrees_of_freedom(problem):
     -------
     ndarray of shape (n_nodes,), int64
     """
-    planes, c, b = problem.planes, problem.c, problem.b
+    planes, c, d = problem.planes, problem.c, problem.d
     n, n_nodes = problem.states.shape
     freedom = np.zeros(n_nodes, np.int64)
     counts = np.empty(planes.shape[1], np.int64)
@@ -408,7 +412,7 @@ def degrees_of_freedom(problem):
         start, n_values = i, 1
         counts[:] = 0
         while i < n and c[i] == c[start]:
-            n_values += i > start and b[i] != b[i - 1]
+            n_values += i > start and d[i] != d[i - 1]
             for k in range(counts.size):
                 counts[k] += planes[i, k]
             i += 1

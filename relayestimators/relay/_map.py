@@ -112,9 +112,9 @@ def relay_scores(
     .. math::
 
         \min(I(A; Y | S), I(B; Y | S)) \; e^{\min(0, E - E_0)}, \quad
-        E = n \ln 2 \; I(B; Y | C, S)
+        E = n \ln 2 \; I(D; Y | C, S)
 
-    with the true class C. Each information is half its value without a set, and half its mean over
+    with the true class C and what the network says, D. Each information is half its value without a set, and half its mean over
     sets S of `context_size` nodes. Entropies have the Miller-Madow correction. The minimum of
     I(A;Y) and I(B;Y) is an upper bound of the information that A and B share through Y [2]_. E, or
     0 if it is negative, is the evidence in nats that the output depends on the node beyond the true
@@ -124,9 +124,9 @@ def relay_scores(
     :math:`\max E` that of the best node. If no node is seen to be heard, :math:`E_0` is 0, and no
     score is reduced.
 
-    B is the predicted value, together with whether `log_odds` are above their median among the
-    instances of the same class with the same prediction. The sets S see the lower and the upper
-    half of the states.
+    B is the predicted value, and D is B together with whether `log_odds` are above their median
+    among the instances of the same class with the same prediction. The sets S see the lower and the
+    upper half of the states.
 
     A node that alone carries the concept has H(A) bits, and each of many copies of it has at least
     H(A) / 2. Scores are comparable between nodes, time steps and networks, except that the score of

@@ -158,7 +158,7 @@ def mean_over_sets(problem, plan, rows):
     Parameters
     ----------
     problem : Problem
-        With what the network says as b, and the true class as c.
+        With the true class as c, and what the network says as d.
     plan : tuple of ndarray of shape (n_sets, size)
         Sets of nodes, one array for each size.
     rows : list of int
@@ -175,7 +175,7 @@ def mean_over_sets(problem, plan, rows):
 def hearing(problem, beyond):
     r"""Return the weight of every node by the evidence that the output depends on it.
 
-    The evidence in nats, :math:`E = n \ln(2) I(B; Y | C, S)` or 0 if this is negative, is the mean
+    The evidence in nats, :math:`E = n \ln(2) I(D; Y | C, S)` or 0 if this is negative, is the mean
     log-likelihood ratio of what the network says, with and without the state of the node, given
     the true class. For a node that is not heard the mean is near 0 and the standard deviation is
     :math:`\sigma = \sqrt{f / 2}` with f degrees of freedom. Six standard deviations are asked for,
@@ -187,9 +187,9 @@ def hearing(problem, beyond):
     Parameters
     ----------
     problem : Problem
-        With what the network says as b, and the true class as c.
+        With the true class as c, and what the network says as d.
     beyond : ndarray of shape (n_nodes,)
-        I(B;Y|C,S) in bits.
+        I(D;Y|C,S) in bits.
 
     Returns
     -------
@@ -203,7 +203,8 @@ def hearing(problem, beyond):
 
 
 def _throughput(codes, states, plan):
-    problem = sort_problem(codes.a, codes.said, states, classes=codes.classes, halves=True)
+    refined = {"classes": codes.classes, "said": codes.said}
+    problem = sort_problem(codes.a, codes.b, states, **refined, halves=True)
     rows = [ENTERS, LEAVES, BEYOND, CONCEPT_CELLS]
     enters, leaves, beyond, cells = mean_over_sets(problem, plan, rows)
     return np.minimum(enters, leaves) * hearing(problem, beyond), len(states) / cells

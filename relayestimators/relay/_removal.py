@@ -134,7 +134,7 @@ def refined_information(problem, nodes):
     refined : ndarray of shape (n_nodes,), float64
         I(A;B|nodes,Y) in bits.
     """
-    states, n_levels, planes, _, _, a, _, b, n_b, logs = problem
+    states, n_levels, planes, _, _, a, _, _, b, n_b, logs = problem
     n, n_nodes = states.shape
     logsums = np.empty((4, n_nodes))
     base = np.empty(4)
@@ -226,7 +226,7 @@ def shrink(problem):
     information : ndarray of shape (n_nodes + 1,), float64
         I(A;B|moved nodes) in bits, before the first move and after each move.
     """
-    states, n_levels, planes, _, _, a, _, b, n_b, logs = problem
+    states, n_levels, planes, _, _, a, _, _, b, n_b, logs = problem
     n, n_nodes = states.shape
     names = np.arange(n_nodes)
     order = np.empty(n_nodes, np.int64)
@@ -330,7 +330,7 @@ def order_contributions(problem, orders):
     cells : ndarray of shape (n_nodes,), float64
         Average number of occupied cells of (S, Y).
     """
-    states, n_levels, _, _, _, a, _, b, n_b, logs = problem
+    states, n_levels, _, _, _, a, _, _, b, n_b, logs = problem
     n, n_nodes = states.shape
     contributions = np.zeros(n_nodes)
     occupied = np.zeros(n_nodes)

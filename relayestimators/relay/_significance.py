@@ -79,7 +79,7 @@ def observed_terms(codes, states, plan):
 
 def _passes(codes, states, plan):
     """Return what enters a node, and what leaves it."""
-    problem = sort_problem(codes.a, codes.said, states, halves=True)
+    problem = sort_problem(codes.a, codes.b, states, halves=True)
     return mean_over_sets(problem, plan, [ENTERS, LEAVES])
 
 

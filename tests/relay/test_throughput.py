@@ -21,7 +21,7 @@ def reference_conditional_entropy(y, given):
     return plug_in + (len(joint) - len(of_z)) / (2 * len(y) * math.log(2))
 
 
-def reference_throughput(a, said, classes, states, largest):
+def reference_throughput(a, b, said, classes, states, largest):
     """Return bits carried, weighted by the evidence that a node is heard, by the definition."""
     n, n_nodes = states.shape
     halves = states * 2 // max(int(states.max()) + 1, 2)
@@ -37,7 +37,7 @@ def reference_throughput(a, said, classes, states, largest):
                     for given in (
                         (z, y * 0),
                         (z, a),
-                        (z, said),
+                        (z, b),
                         (z, classes),
                         (z, classes, said),
                     )
@@ -62,7 +62,7 @@ def test_throughput_equals_its_reference_implementation(problem):
     a, b, states = problem
     size = min(2, states.shape[1] - 1)
     scores = relay_scores(a, b, states, n_contexts=1000, context_size=size)
-    expected = reference_throughput(a, b, a, states, size)
+    expected = reference_throughput(a, b, b, a, states, size)
     np.testing.assert_allclose(scores, expected, atol=1e-10)
 
 
@@ -85,7 +85,7 @@ def test_throughput_with_margins_and_classes_equals_its_reference_implementation
     size = min(1, states.shape[1] - 1)
     options = {"log_odds": log_odds, "labels": labels, "n_contexts": 1000, "context_size": size}
     said = reference_margin(b, log_odds, labels)
-    expected = reference_throughput(a, said, labels, states, size)
+    expected = reference_throughput(a, b, said, labels, states, size)
     np.testing.assert_allclose(relay_scores(a, b, states, **options), expected, atol=1e-10)
 
 
