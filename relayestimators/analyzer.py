@@ -53,7 +53,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     n_relays : int, float, "auto", "heard" or None, default=None
         Number of nodes to choose. A float is a fraction of all nodes; None is half of them. "auto"
         is the number of strongest nodes that are all beyond chance, at least 1; "heard" is the same
-        for nodes that are beyond chance and on which the output is seen to depend. Both use 99
+        for nodes that are beyond chance and also pass the test of being heard. Both use 99
         permutations if `n_permutations` is 0.
     n_permutations : int, default=0
         Number of permutations for p-values; see :func:`relay_map`.
@@ -62,8 +62,8 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     alpha : float, default=0.05
         False discovery rate, level of the tests behind "auto" and "heard", and one minus the
         confidence level of the intervals.
-    %(random_state)s contexts, permutations and halves, and decides which of the nodes with equal
-        scores come first. `estimator` has its own seed
+    %(random_state)s contexts, permutations, halves and the order of nodes with equal scores
+        The network has its own seed.
     %(n_jobs)s
     %(verbose)s
 
@@ -77,7 +77,8 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         Whether the coverage is at least 4.
     pvalues_, pvalues_heard_ : ndarray of shape (n_concepts, n_timepoints, n_nodes)
         With permutations: p-values of the two tests of :func:`relay_map`, not corrected for
-        multiple tests: whether a node is beyond chance, and whether it is heard.
+        multiple tests: whether a node is beyond chance, and whether it is heard, that is, has to do
+        with what the network says beyond the true class.
     significant_, heard_ : ndarray of shape (n_concepts, n_timepoints, n_nodes), bool
         With permutations: whether a node is beyond chance, and whether it is beyond chance and
         heard, at a false discovery rate of `alpha` over the map.
@@ -104,8 +105,8 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     error_rate_ : float
         Fraction of the instances that the network classifies wrongly.
     information_ : ndarray of shape (n_concepts,)
-        I(A;B) in bits, the information about each concept in the predictions. No more can be
-        relayed.
+        I(A;B) in bits, the information about each concept in the predictions. No more of it can
+        reach them. Single values of the map are upper bounds, and may exceed it.
     in_sample_ : bool
         Whether the network was trained in this fit, on the same data that are analyzed. It is False
         for a frozen network, of which this cannot be known.

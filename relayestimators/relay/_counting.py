@@ -3,12 +3,12 @@
 The states of some nodes form cells: instances with the same states are in the same cell. For every
 further node Y, the information that A, B and Y share within the cells is computed in one pass.
 C is the true class, of which A is the concept value, and D is what the network says, of which B is
-the predicted concept value. Instances are sorted by (a, c, d). States are given as indicator planes:
-column (level - 1) * n_nodes + node is 1 where the node is in that level; the count of level 0 is the
-number of instances less the counts of the other levels. Planes are packed into words of 64 instances
-with the same a, c and d, so that one AND with the members of a cell, and one count of the bits that
-are left, counts 64 instances. All information is a sum of x * log2(x) over counts x, which is looked
-up in a table.
+the predicted concept value. Instances are sorted by (a, c, d). States are given as indicator
+planes: column (level - 1) * n_nodes + node is 1 where the node is in that level; the count of level
+0 is the number of instances less the counts of the other levels. Planes are packed into words of 64
+instances with the same a, c and d, so that one AND with the members of a cell, and one count of the
+bits that are left, counts 64 instances. All information is a sum of x * log2(x) over counts x,
+which is looked up in a table.
 
 The functions are single-threaded and release the GIL, so that callers can run them in threads.
 """

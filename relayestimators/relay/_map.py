@@ -114,12 +114,11 @@ def relay_scores(
         \min(I(A; Y | S), I(B; Y | S)) \; e^{\min(0, E - E_0)}, \quad
         E = n \ln 2 \; I(D; Y | C, S)
 
-    with the true class C and what the network says, D. Each information is half its value without a set, and half its mean over
-    sets S of `context_size` nodes. Entropies have the Miller-Madow correction. The minimum of
-    I(A;Y) and I(B;Y) is an upper bound of the information that A and B share through Y [2]_. E, or
-    0 if it is negative, is the evidence in nats that the output depends on the node beyond the true
-    class.
-    :math:`E_0 = \min(6 \sigma, \max(0, \max E - 4 \sigma))` is the evidence that is asked for,
+    with the true class C and what the network says, D. Each information is half its value without a
+    set, and half its mean over sets S of `context_size` nodes. Entropies have the Miller-Madow
+    correction. The minimum of I(A;Y) and I(B;Y) is an upper bound of the information that A and B
+    share through Y [2]_, and may exceed I(A;B). E, or 0 if the estimate is negative, is the
+    evidence in nats that the output depends on the node beyond the true class. :math:`E_0 = \min(6 \sigma, \max(0, \max E - 4 \sigma))` is the evidence that is asked for,
     where :math:`\sigma` is the standard deviation of E for a node that is not heard, and
     :math:`\max E` that of the best node. If no node is seen to be heard, :math:`E_0` is 0, and no
     score is reduced.
@@ -128,10 +127,9 @@ def relay_scores(
     among the instances of the same class with the same prediction. The sets S see the lower and the
     upper half of the states.
 
-    A node that alone carries the concept has H(A) bits, and each of many copies of it has at least
-    H(A) / 2. Scores are comparable between nodes, time steps and networks, except that the score of
-    a copy depends on how often another one is in the set. The scores of several nodes do not add
-    up.
+    A node that alone carries the whole concept has H(A) bits. Each of several copies has at least
+    half of what it would have alone. Scores are comparable between nodes, time steps and networks
+    with the same number of nodes, and of instances if these are few. They do not add up over nodes.
 
     References
     ----------
@@ -238,7 +236,8 @@ def relay_map(
         n_instances : ndarray of shape (n_timepoints,)
             Number of instances that have each time step.
         information : ndarray of shape (n_concepts,)
-            I(A;B) in bits, the information about each concept in the predictions.
+            I(A;B) in bits, the information about each concept in the predictions. If it is near 0,
+            nothing is relayed, whatever the nodes know.
         unexplained : ndarray of shape (n_concepts,)
             With ``method="throughput"``: H(B|C) in bits, the part of the output that the true class
             leaves open. If it is 0, nodes that are heard cannot be distinguished from others.
@@ -248,8 +247,8 @@ def relay_map(
             With `n_permutations`: p-values of the test of chance, not corrected for multiple
             testing.
         pvalues_heard : ndarray of shape (n_concepts, n_timepoints, n_nodes)
-            With `n_permutations`: p-values of the test of whether nodes are heard; NaN for concepts
-            for which this cannot be tested.
+            With `n_permutations`: p-values of the test of whether nodes have to do with what the
+            network says, beyond the true class; NaN for concepts for which this cannot be tested.
         significant, heard : ndarray of shape (n_concepts, n_timepoints, n_nodes), bool
             With `n_permutations`: whether the node is beyond chance, and whether it is beyond
             chance and heard, each at a false discovery rate of `alpha` over all values of the map

@@ -7,7 +7,8 @@ import numpy as np
 #: Fraction of I(A;B) below which a node has next to nothing of it.
 NOTHING = 0.1
 
-# Smallest I(A;B), in bits, for which a map without any relay is remarkable.
+# Smallest I(A;B), in bits, for which a map without any relay is remarkable. Below it, a map with
+# nodes of more than twice as much is.
 _MUCH = 0.05
 
 
@@ -38,6 +39,14 @@ def map_remarks(result):
             f"the predictions have {result.information[k]:.2f} bits of information about concept "
             f"{k}, but no node has more than {highest[k]:.2f} at any of the time steps: the map "
             "does not show how the concept is carried"
+        )
+    unused = (result.information < _MUCH) & (highest > 2 * _MUCH)
+    if unused.any():
+        k = int(np.argmax(np.where(unused, highest, -1.0)))
+        remarks.append(
+            f"the predictions have only {result.information[k]:.2f} bits of information about "
+            f"concept {k}, so that no more can be relayed, although nodes have up to "
+            f"{highest[k]:.2f} that they share with the true and with the predicted class"
         )
     if "unexplained" in result and not result.unexplained.all():
         n_same = np.count_nonzero(result.unexplained == 0)

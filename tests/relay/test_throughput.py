@@ -95,6 +95,26 @@ def test_equal_margins_change_nothing():
     np.testing.assert_array_equal(same, relay_scores(a, b, states, random_state=0))
 
 
+def test_a_network_that_always_says_the_same_relays_nothing():
+    """Its margin goes with the states of nodes that know the class, but the prediction does not."""
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 2, 1000)
+    hidden = 2 * a[:, None] + rng.normal(size=(1000, 8))
+    states = (hidden > 1).astype(int) + (hidden > 0) + (hidden > 2)
+    options = {"log_odds": 5 + hidden[:, 0], "random_state": 0}
+    assert np.abs(relay_scores(a, np.zeros(1000, dtype=int), states, **options)).max() < 0.01
+
+
+def test_a_map_of_what_predictions_do_not_say_is_remarked():
+    """Node 0 has both the class and an output that has nothing to do with it."""
+    a, b = np.random.default_rng(0).integers(0, 2, (2, 1000))
+    states = np.c_[2 * a + b, a, b]
+    with pytest.warns(
+        RelayMapWarning, match=r"only 0\.00 bits .*concept 0.*nodes have up to 1\.00"
+    ):
+        assert relay_scores(a, b, states)[0] > 0.9
+
+
 @pytest.mark.parametrize("n_copies", [2, 8, 32])
 def test_copies_of_what_passes_are_credited(n_copies):
     """One bit passes through every node, and the network makes no errors."""
