@@ -118,7 +118,11 @@ def relay_scores(
     set, and half its mean over sets S of `context_size` nodes. Entropies have the Miller-Madow
     correction. The minimum of I(A;Y) and I(B;Y) is an upper bound of the information that A and B
     share through Y [2]_, and may exceed I(A;B). E, or 0 if the estimate is negative, is the
-    evidence in nats that the output depends on the node beyond the true class. :math:`E_0 = \min(6 \sigma, \max(0, \max E - 4 \sigma))` is the evidence that is asked for,
+    evidence in nats that the output depends on the node beyond the true class. The evidence that is
+    asked for is
+
+    .. math:: E_0 = \min(6 \sigma, \max(0, \max E - 4 \sigma))
+
     where :math:`\sigma` is the standard deviation of E for a node that is not heard, and
     :math:`\max E` that of the best node. If no node is seen to be heard, :math:`E_0` is 0, and no
     score is reduced.
