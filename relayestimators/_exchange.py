@@ -5,6 +5,7 @@ A *base* runs up to a time step, where the states of some nodes are replaced by 
 source the nodes carry to the output, and how much of the base comes from elsewhere.
 """
 
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +60,10 @@ class Layer(NamedTuple):
     hidden: np.ndarray
     layer: int
     state: str
+
+    def __sizeof__(self):
+        """Return the size in bytes with all data, because dask sends large objects only once."""
+        return sum(map(sys.getsizeof, self))
 
 
 def pairs_of(hidden, timepoint, shift, order):

@@ -26,6 +26,7 @@ from relayestimators import (
 from relayestimators.inspection import (
     compare_rankings,
     cross_validate_knockout,
+    interchange_information,
     knockout_curve,
     knockout_importance,
     knockout_specificity,
@@ -97,6 +98,9 @@ CALLS = {
         knockout_specificity, relays=[[0], [1, 2], [3]], n_random=9, n_resamples=4, random_state=0
     ),
     "knockout_sweep": partial(knockout_sweep, scoring="neg_log_loss", random_state=0),
+    "interchange_information": partial(
+        interchange_information, groups=[[0], [1, 2]], timepoints=[2, 5, 9], random_state=0
+    ),
     "compare_rankings": compared,
     "cross_validate_knockout": cross_validated,
     "relay_study": studied,
@@ -337,6 +341,7 @@ def test_progress_is_seen_with_all_workers(net, workers, capsys):
     shown = {
         "relay map": lambda: relay_map(*states_problem(), verbose=1),
         "knockouts": lambda: knockout_sweep(net, X, y, verbose=1),
+        "exchanges": lambda: interchange_information(net, X, y, verbose=1),
         "folds": lambda: cross_validate_knockout(small(), X, y, cv=2, n_random=1, verbose=1),
     }
     for title, call in shown.items():
