@@ -9,7 +9,7 @@ from .._docs import fill_docs
 from .._exchange import Exchange, Layer, bits, pairs_of, predictions
 from .._validation import check_integer, check_nodes, check_sets, check_timepoints
 from ..relay._coverage import CoverageWarning
-from ..relay._transfer import enough_pairs
+from ..relay._transfer import enough
 from ._ablation import Ablation
 
 
@@ -75,7 +75,7 @@ def interchange_information(
         n_pairs : ndarray of shape (n_timepoints,), int
             Number of pairs of a base and a source.
         reliable : ndarray of shape (n_concepts, n_timepoints), bool
-            Whether there are enough pairs for the number of concept values.
+            Whether there are enough pairs and instances for the number of concept values.
         information : ndarray of shape (n_concepts,)
             I(A;B) of the intact network in bits, which is about as much as can be carried.
 
@@ -89,7 +89,7 @@ def interchange_information(
     Warns
     -----
     CoverageWarning
-        If there are fewer than 16 pairs for each joint value of source, base and prediction.
+        If a concept of K values has fewer than 16 K^3 pairs, or fewer than 16 K^2 instances.
 
     See Also
     --------
@@ -103,14 +103,15 @@ def interchange_information(
 
     .. math:: I(A_s; B | A_i), \quad I(A_i; B | A_s)
 
-    over all pairs, with the Miller-Madow correction. Estimates scatter around 0 if nothing is
-    transferred. The standard error leaves out groups of instances with all of their pairs. The
-    exchange is known as interchange intervention [1]_ and as activation patching; information under
-    intervention was proposed in [2]_.
+    over all pairs, with the Miller-Madow correction. Where `reliable`, estimates scatter around 0
+    if nothing is transferred; with fewer instances they are too high. The standard error leaves out
+    groups of instances with all of their pairs. The exchange is known as interchange intervention
+    [1]_ and as activation patching; information under intervention was proposed in [2]_.
 
     Bits of several sets do not add up: what two nodes know both can be transferred by neither
     alone, because the other one keeps the value of the base, or by each of them. A concept that is
-    not carried at a time step may still be said again by later input.
+    not carried at a time step may still be said again by later input. What says something about the
+    concept only together with later input is neither transferred nor kept.
 
     References
     ----------
@@ -163,8 +164,9 @@ def interchange_information(
     # sets, time steps, (transferred, kept), (bits, error), concepts
     found = np.moveaxis(found, 1, -1)
     n_pairs = np.array([sum(map(len, of_step)) for of_step in pairs])
-    reliable = enough_pairs(n_pairs, ablation.n_values[:, None])
-    _warn_of_few_pairs(reliable, n_pairs, ablation.n_values)
+    n_present = (~np.isnan(run.hidden[:, timepoints, 0])).sum(axis=0)
+    reliable = enough(n_pairs, n_present, ablation.n_values[:, None])
+    _warn_of_few_pairs(reliable, n_pairs, n_present, ablation.n_values)
     return Bunch(
         carried=found[0, 0, 0],
         carried_error=found[0, 0, 1],
@@ -189,16 +191,16 @@ def _sets(nodes, groups, n_nodes):
     return [] if nodes is None else list(check_nodes(nodes, n_nodes)[:, None])
 
 
-def _warn_of_few_pairs(reliable, n_pairs, n_values):
-    """Issue one warning if there are too few pairs anywhere."""
+def _warn_of_few_pairs(reliable, n_pairs, n_present, n_values):
+    """Issue one warning if there are too few pairs or instances anywhere."""
     if reliable.all():
         return
     concept, step = np.argwhere(~reliable)[0]
     warnings.warn(
-        f"There are {n_pairs[step]} pairs of instances at a time step, and a concept has "
-        f"{n_values[concept]} values: bits are not reliable with fewer than 16 pairs for each "
-        "joint value of source, base and prediction (see reliable). Use more instances, a larger "
-        "n_sources, or a concept with fewer values.",
+        f"There are {n_pairs[step]} pairs of {n_present[step]} instances at a time step, and a "
+        f"concept has {n_values[concept]} values: bits are not reliable with fewer than "
+        f"{16 * n_values[concept] ** 3} pairs or {16 * n_values[concept] ** 2} instances (see "
+        "reliable). Use more instances, or a concept with fewer values.",
         CoverageWarning,
         stacklevel=3,
     )

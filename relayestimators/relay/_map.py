@@ -131,9 +131,10 @@ def relay_scores(
     among the instances of the same class with the same prediction. The sets S see the lower and the
     upper half of the states.
 
-    A node that alone carries the whole concept has H(A) bits. Each of several copies has at least
-    half of what it would have alone. Scores are comparable between nodes, time steps and networks
-    with the same number of nodes, and of instances if these are few. They do not add up over nodes.
+    A node that alone carries the whole concept has H(A) bits. Of several copies that are heard,
+    each has about half of what it would have alone, or more. Scores are comparable between nodes,
+    time steps and networks with the same number of nodes, and of instances if these are few. They
+    do not add up over nodes.
 
     References
     ----------

@@ -88,8 +88,7 @@ def make_plan(
 def default_n_contexts(method, n_nodes):
     """Return the number of sets or orders: 64, or with "throughput" as many as nodes if fewer.
 
-    As many sets as nodes are enough for every node to be in two sets of two. There are no fewer
-    than 16 of them.
+    With as many sets as nodes, a node is in about two sets of two. There are no fewer than 16.
     """
     return min(64, max(16, n_nodes)) if method == "throughput" else 64
 

@@ -5,8 +5,12 @@ import numpy as np
 #: Number of groups of instances of which each is left out once, for the standard error.
 _N_GROUPS = 40
 
-#: Fewest pairs per joint value of source, base and prediction for a reliable estimate.
-_PAIRS_PER_CELL = 16
+# Fewest groups for a standard error.
+_FEWEST_GROUPS = 5
+
+#: Fewest pairs per joint value of source, base and prediction, and fewest instances per joint value
+#: of two of them, for a reliable estimate.
+_PER_CELL = 16
 
 
 def transferred(a_source, a_base, b, pairs, n_values):
@@ -37,7 +41,7 @@ def transferred(a_source, a_base, b, pairs, n_values):
     error : float
         Standard error in bits, by leaving out groups of instances with all their pairs. This
         counts the variance of single pairs twice, once for each of the two instances, so that
-        it is subtracted once.
+        it is subtracted once. NaN if there are fewer than five instances.
 
     Examples
     --------
@@ -55,29 +59,36 @@ def transferred(a_source, a_base, b, pairs, n_values):
         return np.nan, np.nan
     codes = (a_base * n_values + a_source) * n_values + b
     counts = np.bincount(codes, minlength=n_values**3)
-    n_groups = min(_N_GROUPS, 1 + pairs.max())
-    base, source = (pairs % n_groups).T
+    present, pairs = np.unique(pairs, return_inverse=True)
+    information = float(_information(counts.reshape(shape)))
+    n_groups = min(_N_GROUPS, len(present))
+    if n_groups < _FEWEST_GROUPS:
+        return information, np.nan
+    base, source = (pairs.reshape(n_pairs, 2) % n_groups).T
     apart = base != source
     left_out = np.concatenate([base * n_values**3 + codes, (source * n_values**3 + codes)[apart]])
     left_out = np.bincount(left_out, minlength=n_groups * n_values**3)
     without = _information((counts - left_out.reshape(n_groups, -1)).reshape(n_groups, *shape))
     variance = (n_groups - 1) * np.nanvar(without)
     variance -= np.var(_log_ratio(counts.reshape(shape)).ravel()[codes]) / n_pairs
-    return float(_information(counts.reshape(shape))), float(np.sqrt(max(variance, 0.0)))
+    return information, float(np.sqrt(max(variance, 0.0)))
 
 
-def enough_pairs(n_pairs, n_values):
-    """Return whether there are enough pairs, 16 per joint value of source, base and prediction.
+def enough(n_pairs, n_instances, n_values):
+    """Return whether there are enough pairs and instances: 16 K^3 and 16 K^2 for K values.
+
+    More sources per base make more pairs, but no more instances, of which the bias depends as well.
 
     Parameters
     ----------
-    n_pairs, n_values : int or ndarray of int
+    n_pairs, n_instances, n_values : int or ndarray of int
 
     Returns
     -------
     bool or ndarray of bool
     """
-    return n_pairs >= _PAIRS_PER_CELL * np.asarray(n_values) ** 3
+    n_values = np.asarray(n_values)
+    return (n_pairs >= _PER_CELL * n_values**3) & (n_instances >= _PER_CELL * n_values**2)
 
 
 def _log_ratio(counts):

@@ -13,7 +13,7 @@ from relayestimators._exchange import Exchange, Layer, pairs_of, predictions
 from relayestimators.inspection import interchange_information
 from relayestimators.relay import conditional_mutual_information
 from relayestimators.relay._coverage import CoverageWarning
-from relayestimators.relay._transfer import transferred
+from relayestimators.relay._transfer import enough, transferred
 
 # ---------------------------------------------------------------- the exchange
 
@@ -186,16 +186,29 @@ def test_results_do_not_depend_on_workers_and_other_sets():
 
 
 def test_time_steps_that_few_instances_have():
-    net, X, y = two_bit_net(n_instances=40)
+    net, X, y = two_bit_net(n_instances=80)
     X = X.copy()
     X[1:, :, 4] = np.nan
     X[4:, :, 3] = np.nan
-    with pytest.warns(CoverageWarning, match="There are 12 pairs.*2 values.*fewer than 16 pairs"):
+    with pytest.warns(
+        CoverageWarning, match="12 pairs of 4 .* 2 values.*128 pairs or 64 instances"
+    ):
         result = interchange_information(net, X, y, n_sources=4, random_state=0)
-    np.testing.assert_array_equal(result.n_pairs, [160, 160, 160, 12, 0])
+    np.testing.assert_array_equal(result.n_pairs, [320, 320, 320, 12, 0])
+    assert np.isnan(result.carried_error[:, 3:]).all()
     np.testing.assert_array_equal(result.reliable[0], [True, True, True, False, False])
     assert np.isnan(result.carried[:, 4]).all()
     assert np.isfinite(result.carried[:, :4]).all()
+
+
+def test_more_sources_do_not_make_up_for_few_instances():
+    """Nothing is transferred, but ten values in 130 instances look as if much were."""
+    rng = np.random.default_rng(0)
+    x, z, b, pairs, _ = drawn(rng, 130, 10, 129, carries=0)
+    assert len(b) >= 16 * 10**3
+    assert not enough(len(b), 130, 10)
+    assert enough(16 * 10**3, 16 * 10**2, 10)
+    assert not enough(16 * 10**3 - 1, 16 * 10**2, 10)
 
 
 # ---------------------------------------------------------------- bad arguments
