@@ -9,11 +9,8 @@ import sys
 from typing import NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
-from sklearn import config_context
-from tqdm.auto import tqdm
 
-from ._runtime import one_thread
+from ._runtime import run_tasks
 from .networks import Clamp
 from .relay._transfer import transferred
 
@@ -114,22 +111,16 @@ def predictions(layer, exchanges, order, *, n_jobs=None, verbose=0):
     """
     # Sorted by time step, because runs in a task share the intact run up to the earliest one.
     by_time = sorted(range(len(exchanges)), key=lambda i: exchanges[i].timepoint)
-    tasks = [by_time[at : at + _CHUNK] for at in range(0, len(by_time), _CHUNK)]
-    single_thread = effective_n_jobs(n_jobs) > 1  # workers must not compete for cores
+    tasks = [
+        [exchanges[i] for i in by_time[at : at + _CHUNK]] for at in range(0, len(by_time), _CHUNK)
+    ]
+    shown = {"verbose": verbose, "desc": "exchanges"}
     predicted = np.empty((len(exchanges), len(order)), dtype=np.int64)
-    with one_thread(single_thread):
-        results = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
-            delayed(_run)(layer, [exchanges[i] for i in task], order, single_thread)
-            for task in tasks
-        )
-        with tqdm(total=len(exchanges), disable=not verbose, desc="exchanges") as bar:
-            for task, result in zip(tasks, results, strict=True):
-                predicted[task] = result
-                bar.update(len(task))
+    predicted[by_time] = run_tasks(_run, tasks, layer, order, n_jobs=n_jobs, **shown)
     return predicted
 
 
-def _run(layer, exchanges, order, single_thread):
+def _run(exchanges, layer, order):
     """Return the predictions after some exchanges; this is the task of a worker."""
     clamps = []
     for nodes, t, shift in exchanges:
@@ -137,10 +128,7 @@ def _run(layer, exchanges, order, single_thread):
         base, source = order[pairs_of(layer.hidden, t, shift, order)].T
         values[base] = layer.hidden[source[:, None], t, nodes]
         clamps.append(Clamp(nodes, values[:, None], t, t + 1, layer.layer, layer.state))
-    # X was checked when the intact network was run, and need not be checked in every task.
-    with one_thread(single_thread), config_context(assume_finite=True):
-        proba = layer.estimator.knock_out(layer.X, clamps).proba
-    return proba.argmax(axis=-1)
+    return layer.estimator.knock_out(layer.X, clamps).proba.argmax(axis=-1)
 
 
 def bits(predicted, pairs, truth, coded, order):
@@ -169,10 +157,8 @@ def bits(predicted, pairs, truth, coded, order):
     said = [codes[order[rows[:, 0]]] for codes, rows in zip(predicted, pairs, strict=True)]
     b = coded[np.concatenate(said)]
     base, source = (truth[order[column]] for column in pairs_of_all.T)
-    n_values = 1 + coded.max(axis=0)
     found = np.empty((2, 2, coded.shape[1]))
-    for k, n in enumerate(n_values):
-        arguments = b[:, k], pairs_of_all, n
-        found[0, :, k] = transferred(source[:, k], base[:, k], *arguments)
-        found[1, :, k] = transferred(base[:, k], source[:, k], *arguments)
+    for k in range(coded.shape[1]):
+        found[0, :, k] = transferred(source[:, k], base[:, k], b[:, k], pairs_of_all)
+        found[1, :, k] = transferred(base[:, k], source[:, k], b[:, k], pairs_of_all)
     return found

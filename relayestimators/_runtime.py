@@ -1,7 +1,11 @@
-"""The machine the package runs on: threads and processor."""
+"""The machine the package runs on: threads, workers and processor."""
 
 import platform
 from contextlib import contextmanager
+
+from joblib import Parallel, delayed, effective_n_jobs
+from sklearn import config_context
+from tqdm.auto import tqdm
 
 
 @contextmanager
@@ -25,6 +29,50 @@ def one_thread(wanted=True):
     finally:
         if wanted:
             torch.set_num_threads(before)
+
+
+def run_tasks(function, tasks, *shared, n_jobs, verbose, desc):
+    """Run networks in threads, or in the workers of the backend that is configured.
+
+    Within a task torch has one thread if there are several workers, and panels are not checked
+    again.
+
+    Parameters
+    ----------
+    function : callable
+        (task, *shared) -> sequence of results, one per item of the task.
+    tasks : list of list
+        Items. How they are divided must not depend on the workers, or else results do.
+    *shared : object
+        What all tasks need. It is sent to a worker once, if its size is known.
+    n_jobs : int or None
+        Number of joblib workers.
+    verbose : int
+        If nonzero, show a progress bar.
+    desc : str
+        Name of the items.
+
+    Returns
+    -------
+    list
+        Results of all items, in their order.
+    """
+    single_thread = effective_n_jobs(n_jobs) > 1  # workers must not compete for cores
+    found = []
+    with one_thread(single_thread):
+        results = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
+            delayed(_run_task)(function, single_thread, task, *shared) for task in tasks
+        )
+        with tqdm(total=sum(map(len, tasks)), disable=not verbose, desc=desc) as bar:
+            for result in results:
+                found += list(result)
+                bar.update(len(result))
+    return found
+
+
+def _run_task(function, single_thread, task, *shared):
+    with one_thread(single_thread), config_context(assume_finite=True):
+        return function(task, *shared)
 
 
 def processor():

@@ -105,8 +105,8 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     error_rate_ : float
         Fraction of the instances that the network classifies wrongly.
     information_ : ndarray of shape (n_concepts,)
-        I(A;B) in bits, the information about each concept in the predictions. No more of it can
-        reach them. Single values of the map are upper bounds, and may exceed it.
+        I(A;B) in bits, the information about each concept in the predictions. Values of the map
+        are upper bounds of what single nodes relay, and may exceed it.
     in_sample_ : bool
         Whether the network was trained in this fit, on the same data that are analyzed. It is False
         for a frozen network, of which this cannot be known.

@@ -159,7 +159,11 @@ def test_series_can_be_aligned_at_their_ends(fitted):
     start = RelayAnalyzer(FrozenEstimator(fitted), random_state=0).fit(X, y)
     assert start.n_instances_.tolist() == [60] * 6 + [48, 36, 24, 12]
     few = start.n_instances_ <= 48
-    assert start.reliable_[:, few].mean() < start.reliable_[:, ~few].mean()
+    coverage = start.coverage_.mean(axis=(0, 2))
+    assert coverage[few].max() < coverage[~few].min()
+    assert (np.diff(coverage[few]) < 0).all()
+    assert start.reliable_.mean(axis=(0, 2))[start.n_instances_ <= 24].max() < 1
+    assert start.reliable_[:, ~few].all()
 
 
 def test_concepts_given_as_a_table(fitted):

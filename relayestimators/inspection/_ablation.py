@@ -11,16 +11,13 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
-from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import check_scoring
 from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
-from tqdm.auto import tqdm
 
 from .._docs import fill_docs
-from .._runtime import one_thread
+from .._runtime import run_tasks
 from .._validation import check_concepts, check_recurrent
 from ..networks import Clamp
 from ..networks._clamp_values import RANDOM, clamp_values, draw_values
@@ -196,16 +193,8 @@ class Ablation:
         order = sorted(range(len(runs)), key=lambda i: runs[i][1])
         size = _CHUNK_RANDOM if random else _CHUNK
         tasks = [[runs[i] for i in order[at : at + size]] for at in range(0, len(runs), size)]
-        readings = []
-        single_thread = effective_n_jobs(n_jobs) > 1  # workers must not compete for cores
-        with one_thread(single_thread):
-            results = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
-                delayed(_run)(self, task, value, values, single_thread) for task in tasks
-            )
-            with tqdm(total=len(runs), disable=not verbose, desc="knockouts") as bar:
-                for result in results:
-                    readings += result
-                    bar.update(len(result))
+        shown = {"verbose": verbose, "desc": "knockouts"}
+        readings = run_tasks(_run, tasks, self, value, values, n_jobs=n_jobs, **shown)
         number = {key: i for i, key in enumerate(distinct)}
         positions = np.argsort(order).reshape(len(distinct), len(seeds))  # in `readings`
         positions = positions[[number[key] for key in keys]] if keys else positions
@@ -261,16 +250,14 @@ class Ablation:
         return np.log2(np.maximum(with_it, _TINY)) - np.log2(np.maximum(without, _TINY))
 
 
-def _run(ablation, runs, value, values, single_thread):
+def _run(runs, ablation, value, values):
     """Measure some runs (nodes, start, stop, seed); this is the task of a worker."""
     clamps = []
     for nodes, start, stop, seed in runs:
         rng = np.random.RandomState(seed)
         drawn = draw_values(value, values[..., nodes], rng, len(ablation.y), same=True)
         clamps.append(Clamp(nodes, drawn, start, stop, ablation.layer, ablation.state))
-    # X was checked when the intact network was run, and need not be checked in every task.
-    with one_thread(single_thread), config_context(assume_finite=True):
-        proba = ablation.estimator.knock_out(ablation.X, clamps).proba
+    proba = ablation.estimator.knock_out(ablation.X, clamps).proba
     return [ablation.read(part) for part in proba]
 
 

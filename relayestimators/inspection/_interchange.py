@@ -9,7 +9,7 @@ from .._docs import fill_docs
 from .._exchange import Exchange, Layer, bits, pairs_of, predictions
 from .._validation import check_integer, check_nodes, check_sets, check_timepoints
 from ..relay._coverage import CoverageWarning
-from ..relay._transfer import enough
+from ..relay._transfer import fewest
 from ._ablation import Ablation
 
 
@@ -63,7 +63,8 @@ def interchange_information(
         carried, carried_error : ndarray of shape (n_concepts, n_timepoints)
             Bits about the source in the prediction, if all nodes of the layer are exchanged, and
             the standard error. This is what the states of the layer at one time step carry to the
-            output.
+            output. Both are NaN where fewer than five instances have the time step, or where all of
+            them have the same value of the concept.
         transferred, transferred_error : ndarray of shape (n_sets, n_concepts, n_timepoints)
             The same for each set of nodes.
         kept, kept_error : ndarray of shape (n_sets, n_concepts, n_timepoints)
@@ -103,10 +104,11 @@ def interchange_information(
 
     .. math:: I(A_s; B | A_i), \quad I(A_i; B | A_s)
 
-    over all pairs, with the Miller-Madow correction. Where `reliable`, estimates scatter around 0
-    if nothing is transferred; with fewer instances they are too high. The standard error leaves out
-    groups of instances with all of their pairs. The exchange is known as interchange intervention
-    [1]_ and as activation patching; information under intervention was proposed in [2]_.
+    over all pairs. Entropies have the Miller-Madow correction. Groups of instances are left out
+    with all of their pairs; this jackknife corrects the remaining bias, and gives the standard
+    error. Where `reliable`, estimates scatter around 0 if nothing is transferred. The exchange is
+    known as interchange intervention [1]_ and as activation patching; information under
+    intervention was proposed in [2]_.
 
     Bits of several sets do not add up: what two nodes know both can be transferred by neither
     alone, because the other one keeps the value of the base, or by each of them. A concept that is
@@ -142,7 +144,7 @@ def interchange_information(
     sets = _sets(nodes, groups, ablation.n_nodes)
     order = rng.permutation(len(ablation.y))
     run = Layer(estimator, ablation.X, ablation.hidden, layer, state)
-    shifts = range(1, 1 + n_sources)
+    shifts = range(1, 1 + max(1, min(n_sources, len(order) - 1)))  # nobody is its own source
     exchanged = [np.arange(ablation.n_nodes), *sets]
     predicted = predictions(
         run,
@@ -150,7 +152,7 @@ def interchange_information(
         order,
         n_jobs=n_jobs,
         verbose=verbose,
-    ).reshape(len(exchanged), len(timepoints), n_sources, -1)
+    ).reshape(len(exchanged), len(timepoints), len(shifts), -1)
     pairs = [[pairs_of(run.hidden, t, k, order) for k in shifts] for t in timepoints]
     found = np.array(
         [
@@ -165,7 +167,8 @@ def interchange_information(
     found = np.moveaxis(found, 1, -1)
     n_pairs = np.array([sum(map(len, of_step)) for of_step in pairs])
     n_present = (~np.isnan(run.hidden[:, timepoints, 0])).sum(axis=0)
-    reliable = enough(n_pairs, n_present, ablation.n_values[:, None])
+    needed_pairs, needed_instances = fewest(ablation.n_values[:, None])
+    reliable = (n_pairs >= needed_pairs) & (n_present >= needed_instances)
     _warn_of_few_pairs(reliable, n_pairs, n_present, ablation.n_values)
     return Bunch(
         carried=found[0, 0, 0],
@@ -196,11 +199,12 @@ def _warn_of_few_pairs(reliable, n_pairs, n_present, n_values):
     if reliable.all():
         return
     concept, step = np.argwhere(~reliable)[0]
+    needed_pairs, needed_instances = fewest(n_values[concept])
     warnings.warn(
         f"There are {n_pairs[step]} pairs of {n_present[step]} instances at a time step, and a "
         f"concept has {n_values[concept]} values: bits are not reliable with fewer than "
-        f"{16 * n_values[concept] ** 3} pairs or {16 * n_values[concept] ** 2} instances (see "
-        "reliable). Use more instances, or a concept with fewer values.",
+        f"{needed_pairs} pairs or {needed_instances} instances (see reliable). Use more instances, "
+        "or a concept with fewer values.",
         CoverageWarning,
         stacklevel=3,
     )

@@ -244,8 +244,9 @@ def relay_map(
             I(A;B) in bits, the information about each concept in the predictions. If it is near 0,
             nothing is relayed, whatever the nodes know.
         unexplained : ndarray of shape (n_concepts,)
-            With ``method="throughput"``: H(B|C) in bits, the part of the output that the true class
-            leaves open. If it is 0, nodes that are heard cannot be distinguished from others.
+            With ``method="throughput"``: H(D|C) in bits, the part of what the network says that the
+            true class leaves open; see the notes of :func:`relay_scores`. If it is 0, nodes that
+            are heard cannot be distinguished from others.
         remarks : list of str
             What the map cannot show. It is also the text of the warning.
         pvalues : ndarray of shape (n_concepts, n_timepoints, n_nodes)
@@ -289,7 +290,8 @@ def relay_map(
     of all nodes are permuted over instances together, A and B being kept as pairs, and the p-value
     is the larger of those of I(A;Y|S) and I(B;Y|S). *Heard* asks whether a node has to do with the
     output beyond the true class. The states are permuted within true classes, and the p-value is
-    that of I(B;Y|C). Nodes that only know the concept are beyond chance and not heard.
+    that of I(D;Y|C), without sets of nodes. Nodes that only know the concept are beyond chance and
+    not heard.
 
     Null values of all nodes are pooled. Each is standardized by the other null values of its node,
     and the observed value by all of them.

@@ -2,18 +2,11 @@
 
 import numpy as np
 
-#: Number of groups of instances of which each is left out once, for the standard error.
-_N_GROUPS = 40
-
-# Fewest groups for a standard error.
-_FEWEST_GROUPS = 5
-
-#: Fewest pairs per joint value of source, base and prediction, and fewest instances per joint value
-#: of two of them, for a reliable estimate.
-_PER_CELL = 16
+# Number of groups of instances of which each is left out once, and the fewest that are enough.
+_N_GROUPS, _FEWEST_GROUPS = 40, 5
 
 
-def transferred(a_source, a_base, b, pairs, n_values):
+def transferred(a_source, a_base, b, pairs):
     r"""Estimate the information that predictions have about the source, given the base.
 
     .. math:: I(A_s; B | A_i) = \sum_{a_i, a_s, b} p(a_i, a_s, b)
@@ -24,24 +17,33 @@ def transferred(a_source, a_base, b, pairs, n_values):
     Parameters
     ----------
     a_source, a_base : ndarray of shape (n_pairs,), int
-        Concept value of the source and of the base, below `n_values`.
+        Concept value of the source and of the base, from 0.
     b : ndarray of shape (n_pairs,), int
-        Concept value that is predicted for the base after the exchange, below `n_values`.
+        Concept value that is predicted for the base after the exchange, from 0.
     pairs : ndarray of shape (n_pairs, 2), int
         Base and source of every pair, as positions in a random order of the instances. Every
         instance is in many pairs.
-    n_values : int
-        Number of concept values.
 
     Returns
     -------
     information : float
-        In bits, with the Miller-Madow correction of each entropy. It scatters around 0 if nothing
-        is transferred. NaN if there is no pair.
+        In bits, corrected for the bias of counting. NaN if there are fewer than five instances, or
+        if all sources have the same value, so that nothing could be transferred.
     error : float
-        Standard error in bits, by leaving out groups of instances with all their pairs. This
-        counts the variance of single pairs twice, once for each of the two instances, so that
-        it is subtracted once. NaN if there are fewer than five instances.
+        Standard error in bits.
+
+    Notes
+    -----
+    Pairs share instances, and what depends on an instance is not averaged out by more pairs.
+    Therefore the bias and the variance are found by leaving out groups of instances one by one,
+    with all of their pairs: the jackknife [1]_. It counts what single pairs contribute to the bias,
+    which is the correction of Miller and Madow, and to the variance twice, once for each of their
+    two instances. Both are subtracted once.
+
+    References
+    ----------
+    .. [1] B. Efron, C. Stein (1981). The jackknife estimate of variance. Annals of Statistics 9,
+       586-596.
 
     Examples
     --------
@@ -50,61 +52,68 @@ def transferred(a_source, a_base, b, pairs, n_values):
     >>> base = np.arange(400)
     >>> pairs = np.column_stack([base, (base + 1) % 400])
     >>> a = np.random.default_rng(0).integers(0, 2, 400)
-    >>> information, error = transferred(a[pairs[:, 1]], a[pairs[:, 0]], a[pairs[:, 1]], pairs, 2)
+    >>> information, error = transferred(a[pairs[:, 1]], a[pairs[:, 0]], a[pairs[:, 1]], pairs)
     >>> round(information, 1), bool(error < 0.1)
     (1.0, True)
     """
-    n_pairs, shape = len(b), (n_values,) * 3
-    if not n_pairs:
+    present, positions = np.unique(pairs, return_inverse=True)
+    n_groups, n_pairs = min(_N_GROUPS, len(present)), len(b)
+    if n_groups < _FEWEST_GROUPS or np.ptp(a_source) == 0:
         return np.nan, np.nan
-    codes = (a_base * n_values + a_source) * n_values + b
-    counts = np.bincount(codes, minlength=n_values**3)
-    present, pairs = np.unique(pairs, return_inverse=True)
-    information = float(_information(counts.reshape(shape)))
-    n_groups = min(_N_GROUPS, len(present))
-    if n_groups < _FEWEST_GROUPS:
-        return information, np.nan
-    base, source = (pairs.reshape(n_pairs, 2) % n_groups).T
-    apart = base != source
-    left_out = np.concatenate([base * n_values**3 + codes, (source * n_values**3 + codes)[apart]])
-    left_out = np.bincount(left_out, minlength=n_groups * n_values**3)
-    without = _information((counts - left_out.reshape(n_groups, -1)).reshape(n_groups, *shape))
-    variance = (n_groups - 1) * np.nanvar(without)
-    variance -= np.var(_log_ratio(counts.reshape(shape)).ravel()[codes]) / n_pairs
-    return information, float(np.sqrt(max(variance, 0.0)))
+    groups = positions.reshape(n_pairs, 2) % n_groups
+    n_b, with_base = 1 + b.max(), a_base * (1 + a_source.max()) + a_source
+    sums = of_pair = bias_of_pairs = 0.0
+    for sign, cells in (
+        (1, with_base * n_b + b),
+        (1, a_base),
+        (-1, with_base),
+        (-1, a_base * n_b + b),
+    ):
+        cells = np.unique(cells, return_inverse=True)[1]
+        counts = _counts_without_groups(cells, groups, n_groups)
+        logs = np.log2(np.maximum(counts, 1))
+        sums = sums + sign * (counts * logs).sum(axis=1)
+        of_pair = of_pair + sign * logs[0, cells]
+        bias_of_pairs += sign * counts.shape[1] / (2 * np.log(2) * n_pairs)
+    everyone = np.zeros(n_pairs, dtype=np.int64)
+    whole, *without = sums / _counts_without_groups(everyone, groups, n_groups)[:, 0]
+    bias = (n_groups - 1) * (np.mean(without) - whole) - bias_of_pairs
+    variance = (n_groups - 1) * np.var(without) - np.var(of_pair) / n_pairs
+    return float(whole - bias), float(np.sqrt(max(variance, 0.0)))
 
 
-def enough(n_pairs, n_instances, n_values):
-    """Return whether there are enough pairs and instances: 16 K^3 and 16 K^2 for K values.
-
-    More sources per base make more pairs, but no more instances, of which the bias depends as well.
+def fewest(n_values):
+    """Return how many pairs and instances a concept of K values needs: 16 K^3 and 16 K^2.
 
     Parameters
     ----------
-    n_pairs, n_instances, n_values : int or ndarray of int
+    n_values : int or ndarray of int
 
     Returns
     -------
-    bool or ndarray of bool
+    n_pairs, n_instances : int or ndarray of int
     """
-    n_values = np.asarray(n_values)
-    return (n_pairs >= _PER_CELL * n_values**3) & (n_instances >= _PER_CELL * n_values**2)
+    return 16 * n_values**3, 16 * n_values**2
 
 
-def _log_ratio(counts):
-    """Return log2 p(x,y|z) / (p(x|z) p(y|z)) of tables of shape (..., z, x, y); 0 if empty."""
-    of_z = counts.sum(axis=(-2, -1), keepdims=True)
-    independent = counts.sum(axis=-1, keepdims=True) * counts.sum(axis=-2, keepdims=True)
-    ratio = np.divide(counts * of_z, independent, out=np.ones(counts.shape), where=counts > 0)
-    return np.log2(ratio)
+def _counts_without_groups(cells, groups, n_groups):
+    """Return how many pairs are in each cell: of all pairs, and without those of each group.
 
+    Parameters
+    ----------
+    cells : ndarray of shape (n_pairs,), int
+        Cell of every pair, from 0 without gaps.
+    groups : ndarray of shape (n_pairs, 2), int
+        Groups of its two instances.
+    n_groups : int
 
-def _information(counts):
-    """Return I(X;Y|Z) of tables of shape (..., z, x, y), corrected; NaN if a table is empty."""
-    cells = [counts.sum(axis=-1), counts.sum(axis=-2), counts, counts.sum(axis=(-2, -1))]
-    axes = (-2, -1), (-2, -1), (-3, -2, -1), -1
-    occupied = [np.count_nonzero(c, axis=axis) for c, axis in zip(cells, axes, strict=True)]
-    bias = (occupied[0] + occupied[1] - occupied[2] - occupied[3]) / (2 * np.log(2))
-    total = (counts * _log_ratio(counts)).sum(axis=(-3, -2, -1)) + bias
-    n = counts.sum(axis=(-3, -2, -1))
-    return np.divide(total, n, out=np.full(np.shape(n), np.nan), where=n > 0)
+    Returns
+    -------
+    ndarray of shape (1 + n_groups, n_cells), int
+    """
+    n_cells = 1 + cells.max()
+    apart = groups[:, 0] != groups[:, 1]
+    keys = np.concatenate([groups[:, 0] * n_cells + cells, (groups[:, 1] * n_cells + cells)[apart]])
+    left_out = np.bincount(keys, minlength=n_groups * n_cells).reshape(n_groups, n_cells)
+    counts = np.bincount(cells)
+    return np.vstack([counts, counts - left_out])

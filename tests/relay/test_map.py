@@ -110,6 +110,12 @@ def test_contexts_equal_their_reference_implementation(problem):
     np.testing.assert_allclose(scores, reference_contexts(a, b, states, size), atol=1e-10)
 
 
+def test_nodes_of_many_levels_are_halved():
+    levels = np.arange(200, dtype=np.uint8)
+    problem = sort_problem(np.zeros(200, int), np.zeros(200, int), levels[:, None], halves=True)
+    np.testing.assert_array_equal(problem.states[:, 0], levels >= 100)
+
+
 def test_a_map_that_shows_nothing_says_so():
     """The parity of three nodes passes, of which no node and no pair shows anything."""
     rng = np.random.default_rng(0)

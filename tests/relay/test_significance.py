@@ -1,9 +1,11 @@
 """Significance of relay scores: p-values, false discoveries, number of relays, intervals."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from test_map import map_problem, planted
-from test_throughput import error_free, votes
+from test_throughput import error_free, reference_conditional_entropy, votes
 
 from relayestimators import relay_map
 from relayestimators._intervals import subsampling_interval
@@ -13,11 +15,35 @@ from relayestimators.relay._methods import TESTABLE
 from relayestimators.relay._significance import (
     half_scores,
     n_beyond_chance,
+    observed_terms,
     permuted_among,
     permuted_terms,
     permuted_within,
     pooled_pvalues,
 )
+
+
+def test_statistics_of_the_tests_equal_their_reference_implementation():
+    """Classes refine the concept, the margin refines what is said, and "heard" has no sets."""
+    rng = np.random.default_rng(0)
+    labels, states = rng.integers(0, 4, 120), rng.integers(0, 3, (120, 5))
+    b = (labels // 2) ^ (rng.random(120) < 0.2)
+    codes = make_codes(labels // 2, b, states[:, 0] + rng.normal(size=120), labels)
+    pairs = list(combinations(range(5), 2))
+    enters, leaves, beyond = observed_terms(
+        codes, states.astype(np.uint8), (np.empty((1, 0), dtype=np.int64), np.array(pairs))
+    )
+
+    def shared(y, x, given):
+        with_x, without = np.column_stack([given, x]), np.column_stack([given, 0 * y])
+        return reference_conditional_entropy(y, without) - reference_conditional_entropy(y, with_x)
+
+    for node, y in enumerate(states.T):
+        sets = [list(pair) for pair in pairs if node not in pair]
+        for found, x in ((enters[node], codes.a), (leaves[node], codes.b)):
+            of_pairs = np.mean([shared(y, x, states[:, s] * 2 // 3) for s in sets])
+            assert found == pytest.approx((shared(y, x, 0 * y) + of_pairs) / 2, abs=1e-10)
+        assert beyond[node] == pytest.approx(shared(y, codes.said, labels), abs=1e-10)
 
 
 def reference_pooled_pvalues(observed, nulls):
