@@ -100,7 +100,7 @@ PARAMETERS = {
         '``method="throughput"``, and 2 for other methods or ``strategy="sign"``.',
     ),
     "strategy": (
-        'strategy : {{"quantile", "kmeans", "sign"}}, default="quantile"',
+        'strategy : {{"auto", "quantile", "kmeans", "sign"}}, default="auto"',
         "How activations are cut into states; see :class:`StateDiscretizer`.",
     ),
     "scoring": (

@@ -11,7 +11,7 @@ import numpy as np
 NO_STATE = np.uint8(255)
 
 #: How activations can be cut into states.
-STRATEGIES = ("quantile", "kmeans", "sign")
+STRATEGIES = ("auto", "quantile", "kmeans", "sign")
 
 
 def check_states(states, *, ndim, name="states"):

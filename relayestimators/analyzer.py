@@ -163,7 +163,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         concepts="ovr",
         method=DEFAULT_METHOD,
         n_states=None,
-        strategy="quantile",
+        strategy="auto",
         timepoints=None,
         align="start",
         layer=-1,

@@ -160,7 +160,7 @@ class RelayHistory(Callback):
         concepts="ovr",
         method=DEFAULT_METHOD,
         n_states=None,
-        strategy="quantile",
+        strategy="auto",
         timepoints=None,
         align="start",
         layer=-1,

@@ -150,7 +150,7 @@ def test_series_can_be_aligned_at_their_ends(fitted):
     X, y = make_panel()
     lengths = 6 + np.arange(60) % 5
     X = cut_short(X, lengths)
-    options = {"random_state": 0, "timepoints": -1}
+    options = {"random_state": 0, "timepoints": -1, "strategy": "quantile"}
     analyzer = RelayAnalyzer(FrozenEstimator(fitted), align="end", **options).fit(X, y)
     assert analyzer.n_instances_.tolist() == [60]
     last = fitted.hidden_states(X)[np.arange(60), lengths - 1]

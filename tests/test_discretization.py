@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from sklearn.cluster import KMeans
+from sklearn.metrics import mutual_info_score
 
 from relayestimators import StateDiscretizer
 from relayestimators._validation import STRATEGIES
@@ -13,7 +15,7 @@ def hidden_states(n=50, n_timepoints=3, n_nodes=4, seed=0):
 
 def test_two_quantile_states_are_the_median_split():
     hidden = hidden_states()
-    discretizer = StateDiscretizer(2).fit(hidden)
+    discretizer = StateDiscretizer(2, strategy="quantile").fit(hidden)
     np.testing.assert_allclose(discretizer.thresholds_[..., 0], np.median(hidden, axis=0))
     np.testing.assert_array_equal(discretizer.transform(hidden).mean(axis=0), 0.5)
 
@@ -26,7 +28,7 @@ def test_by_default_states_are_quartiles_or_signs():
 
 
 def test_quantile_states_are_equally_filled():
-    states = StateDiscretizer(5).fit_transform(hidden_states(100))
+    states = StateDiscretizer(5, strategy="quantile").fit_transform(hidden_states(100))
     for t in range(3):
         for node in range(4):
             np.testing.assert_array_equal(np.bincount(states[:, t, node]), [20] * 5)
@@ -39,6 +41,68 @@ def test_saturated_nodes_keep_their_two_states(fraction):
     np.testing.assert_array_equal(states, hidden > 0)
     three = StateDiscretizer(3).fit_transform(hidden)
     assert len(np.unique(three)) == 2
+
+
+def bits_kept(hidden, bit, **options):
+    """Return the fraction of the information about a bit that the states of one node have."""
+    states = StateDiscretizer(**options).fit_transform(hidden[:, None, None]).ravel()
+    return mutual_info_score(bit, states) / mutual_info_score(bit, bit)
+
+
+@pytest.mark.parametrize("noise", [0.001, 0.05, 0.15])
+@pytest.mark.parametrize("fraction", [0.05, 0.1, 0.4, 0.5, 0.6, 0.9])
+def test_clusters_are_not_cut_apart(fraction, noise):
+    rng = np.random.default_rng(0)
+    bit = rng.permutation(1000) < 1000 * fraction
+    hidden = np.where(bit, 0.9, -0.9) + noise * rng.normal(size=1000)
+    assert bits_kept(hidden, bit) > 0.99
+    assert bits_kept(hidden, bit, n_states=2) > 0.99
+
+
+def test_a_silent_or_saturated_end_is_a_state_of_its_own():
+    rng = np.random.default_rng(0)
+    active = rng.random(600) < 0.6
+    middle = np.where(rng.random(600) < 0.4, 0.2, 0.8) + 0.01 * rng.normal(size=600)
+    for end in (0.0, 1.0):
+        hidden = np.where(active, middle, end)
+        states = StateDiscretizer().fit_transform(hidden[:, None, None]).ravel()
+        assert len(np.unique(states[~active])) == 1
+        assert not np.isin(states[active], states[~active]).any()
+        assert bits_kept(hidden, active * (1 + (middle > 0.5))) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("n", [100, 300])
+@pytest.mark.parametrize("draw", ["normal", "exponential", "standard_t"])
+def test_without_clusters_states_are_quantiles(draw, n):
+    rng = np.random.default_rng(0)
+    hidden = {
+        "normal": lambda: rng.normal(size=n),
+        "exponential": lambda: rng.exponential(size=n),
+        "standard_t": lambda: rng.standard_t(3, n),
+    }[draw]()[:, None, None]
+    for n_states in (2, 4):
+        found = StateDiscretizer(n_states).fit_transform(hidden)
+        quantiles = StateDiscretizer(n_states, strategy="quantile").fit_transform(hidden)
+        np.testing.assert_array_equal(found, quantiles)
+
+
+def test_kmeans_equals_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    hidden = rng.gamma(2.0, size=(300, 2, 3))
+    discretizer = StateDiscretizer(3, strategy="kmeans").fit(hidden)
+    for t, node in np.ndindex(2, 3):
+        values = np.sort(hidden[:, t, node])[:, None]
+        kmeans = KMeans(3, init=values[[50, 150, 250]], n_init=1, tol=0).fit(values)
+        centers = np.sort(kmeans.cluster_centers_.ravel())
+        cuts = (centers[1:] + centers[:-1]) / 2
+        np.testing.assert_allclose(discretizer.thresholds_[t, node], cuts)
+
+
+@pytest.mark.parametrize("strategy", ["auto", "kmeans"])
+def test_neighboring_numbers_are_told_apart(strategy):
+    hidden = np.where(np.arange(100) < 20, 1.0, np.nextafter(1.0, 2.0))[:, None, None]
+    states = StateDiscretizer(strategy=strategy).fit_transform(hidden).ravel()
+    np.testing.assert_array_equal(states, np.arange(100) >= 20)
 
 
 def test_kmeans_finds_clusters():
@@ -109,7 +173,11 @@ def test_transform_uses_the_thresholds_of_fit():
     [
         ({"n_states": 1}, ValueError, "n_states=1; expected an integer from 2 to 254"),
         ({"n_states": 2.0}, TypeError, "n_states=2.0"),
-        ({"strategy": "median"}, ValueError, "strategy='median'; expected one of 'quantile'"),
+        (
+            {"strategy": "median"},
+            ValueError,
+            "strategy='median'; expected one of 'auto', 'quantile'",
+        ),
         ({"strategy": "sign", "n_states": 3}, ValueError, "n_states=3; expected 2, .*'sign'"),
     ],
 )

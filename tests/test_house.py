@@ -17,7 +17,7 @@ PACKAGE = Path(relayestimators.__file__).parent
 # A module may import those of lower layers, and those before it in its own layer.
 LAYERS = {
     "foundation": ["_validation", "_base", "_docs", "_files", "_intervals", "_runtime", "panels"],
-    "measures": ["relay", "discretization", "dynamics"],
+    "measures": ["relay", "_clusters", "discretization", "dynamics"],
     "nets": ["networks", "datasets", "classifiers"],
     "estimators": ["_exchange", "analyzer", "knockout", "callbacks"],
     "inspection": ["inspection"],
@@ -30,7 +30,7 @@ FENCES = {
     "torch": {"_runtime", "networks", "datasets", "classifiers", "callbacks", "inspection"}
     | {"__main__"},
     "skorch": {"classifiers", "callbacks"},
-    "numba": {"relay", "networks"},
+    "numba": {"relay", "_clusters", "networks"},
     "sktime": {"panels", "datasets", "sktime"},
     "matplotlib": {"displays", "report"},
     "captum": {"inspection"},

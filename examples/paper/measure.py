@@ -30,8 +30,9 @@ RANKINGS = (PUBLISHED, DEFAULT_METHOD, COMBINED)
 LEARNED = 0.5  # fraction of the way from the frequency of the largest class to perfect accuracy
 SET_SIZES = (1, 2, 4, 8, 16)
 DISCRETIZATIONS = {
-    "four states, at quartiles": {},
-    "two states, at the median": {"n_states": 2},
+    "four states, between clusters or at quartiles": {},
+    "four states, at quartiles": {"strategy": "quantile"},
+    "two states, at the median": {"n_states": 2, "strategy": "quantile"},
     "two states, by k-means": {"n_states": 2, "strategy": "kmeans"},
     "two states, by sign": {"strategy": "sign"},
 }

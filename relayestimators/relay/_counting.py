@@ -79,8 +79,9 @@ def sort_problem(a, b, states, *, classes=None, said=None, halves=False):
         What the network says, as codes from 0 without gaps, which determine `b`; `b` itself by
         default.
     halves : bool, default=False
-        Whether nodes that are conditioned on have two levels only, the lower and the upper half of
-        all levels, so that the cells of several nodes still hold enough instances.
+        Whether nodes that are conditioned on have two levels only, the lower and the upper ones of
+        all levels, so that the cells of several nodes still hold enough instances. The cut is the
+        one that leaves most nearly half of the instances on either side.
 
     Returns
     -------
@@ -97,11 +98,17 @@ def sort_problem(a, b, states, *, classes=None, said=None, halves=False):
     planes = np.ascontiguousarray(states[:, None, :] == levels[None, :, None])
     planes = planes.reshape(len(states), -1).view(np.uint8)
     if halves:
-        states, n_levels = (states.astype(np.uint16) * 2 // n_levels).astype(np.uint8), 2
+        states, n_levels = _halves(states, levels), 2
     logs = np.arange(len(states) + 1, dtype=np.float64)
     logs[1:] *= np.log2(logs[1:])
     codes = (values[order] for values in (a, c, d, b))
     return Problem(states, n_levels, planes, *_pack(planes, keys[order]), *codes, n_b, logs)
+
+
+def _halves(states, levels):
+    """Return whether states are at or above the level that splits a node most evenly."""
+    n_above = np.array([(states >= level).sum(axis=0) for level in levels])
+    return (states >= levels[np.abs(2 * n_above - len(states)).argmin(axis=0)]).astype(np.uint8)
 
 
 @njit(cache=True, nogil=True)
@@ -315,9 +322,10 @@ def flow_averages(problem, contexts, joint):
     -------
     ndarray of shape (5, n_nodes), float64
         The rows ENTERS, LEAVES and BEYOND have I(A;Y|S), I(B;Y|S) and I(D;Y|C,S) in bits, with the
-        Miller-Madow correction of each entropy; BEYOND is NaN without `joint`. CELLS has the
-        number of occupied cells of (S, Y), and CONCEPT_CELLS that of (A, S, Y) or (B, S, Y),
-        whichever are more.
+        Miller-Madow correction of each entropy, as root mean squares: the mean over sets of the
+        squares with their signs, and the root of it with its sign. BEYOND is NaN without `joint`.
+        CELLS has the mean number of occupied cells of (S, Y), and CONCEPT_CELLS that of (A, S, Y)
+        or (B, S, Y), whichever are more.
     """
     n, n_nodes = problem.states.shape
     averages, n_used = np.zeros((5, n_nodes)), np.zeros(n_nodes)
@@ -334,15 +342,24 @@ def flow_averages(problem, contexts, joint):
                 continue
             for kind in range(5):
                 entropies[kind] = base[kind] - logsums[kind, node]
-            averages[ENTERS, node] += (entropies[Z] - entropies[AZ]) / n
-            averages[LEAVES, node] += (entropies[Z] - entropies[BZ]) / n
-            averages[BEYOND, node] += (entropies[CZ] - entropies[ABZ]) / n
+            averages[ENTERS, node] += _square((entropies[Z] - entropies[AZ]) / n)
+            averages[LEAVES, node] += _square((entropies[Z] - entropies[BZ]) / n)
+            averages[BEYOND, node] += _square((entropies[CZ] - entropies[ABZ]) / n)
             averages[CELLS, node] += occupied[Z, node]
             averages[CONCEPT_CELLS, node] += max(occupied[AZ, node], occupied[BZ, node])
             n_used[node] += 1
+    averages /= n_used
+    for row in (ENTERS, LEAVES, BEYOND):
+        averages[row] = np.sign(averages[row]) * np.sqrt(np.abs(averages[row]))
     if not joint:
         averages[BEYOND] = np.nan
-    return averages / n_used
+    return averages
+
+
+@njit(cache=True, nogil=True)
+def _square(value):
+    """Return the square with the sign of the value."""
+    return value * abs(value)
 
 
 @njit(cache=True, nogil=True)

@@ -115,11 +115,12 @@ def relay_scores(
         E = n \ln 2 \; I(D; Y | C, S)
 
     with the true class C and what the network says, D. Each information is half its value without a
-    set, and half its mean over sets S of `context_size` nodes. Entropies have the Miller-Madow
-    correction. The minimum of I(A;Y) and I(B;Y) is an upper bound of the information that A and B
-    share through Y [2]_, and may exceed I(A;B). E, or 0 if the estimate is negative, is the
-    evidence in nats that the output depends on the node beyond the true class. The evidence that is
-    asked for is
+    set, and half its root mean square over sets S of `context_size` nodes, so that a few sets that
+    show much count more than many that show little. Squares have the signs of the values, which may
+    be negative because entropies have the Miller-Madow correction. The minimum of I(A;Y) and I(B;Y)
+    is an upper bound of the information that A and B share through Y [2]_, and may exceed I(A;B).
+    E, or 0 if the estimate is negative, is the evidence in nats that the output depends on the node
+    beyond the true class. The evidence that is asked for is
 
     .. math:: E_0 = \min(6 \sigma, \max(0, \max E - 4 \sigma))
 
@@ -128,8 +129,8 @@ def relay_scores(
     score is reduced.
 
     B is the predicted value, and D is B together with whether `log_odds` are above their median
-    among the instances of the same class with the same prediction. The sets S see the lower and the
-    upper half of the states.
+    among the instances of the same class with the same prediction. The sets S see two states of
+    each node, the lower and the upper ones, cut where both have most nearly as many instances.
 
     A node that alone carries the whole concept has H(A) bits. Of several copies that are heard,
     each has about half of what it would have alone, or more. Scores are comparable between nodes,

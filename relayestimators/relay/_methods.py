@@ -152,7 +152,7 @@ def draw_contexts(n_nodes, size, n_contexts, random_state):
 
 
 def mean_over_sets(problem, plan, rows):
-    """Return averages over sets of nodes that give the same weight to each size of sets.
+    """Return averages over sets of nodes, as means over the sizes of sets.
 
     Parameters
     ----------

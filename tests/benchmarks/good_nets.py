@@ -39,7 +39,7 @@ class Case(NamedTuple):
     log_odds: np.ndarray | None
     classes: np.ndarray
 
-    def states(self, n_states=4, strategy="quantile"):
+    def states(self, n_states=4, strategy="auto"):
         """Return the discretized activations."""
         discretizer = StateDiscretizer(n_states, strategy=strategy)
         return discretizer.fit_transform(self.hidden[:, None])[:, 0]

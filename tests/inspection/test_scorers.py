@@ -105,7 +105,7 @@ def test_discretization_and_number_of_relays_reach_the_scores(task):
         assert found == score(net, X, y, concepts=task.concepts, timepoints=[3], **options)
         return found
 
-    options = [{}, {"n_states": 3}, {"strategy": "kmeans"}, {"strategy": "sign"}]
+    options = [{}, {"n_states": 3}, {"strategy": "quantile"}, {"strategy": "sign"}]
     assert len({scores(localization_scorer, **each) for each in options}) == 4
     assert len({scores(specificity_scorer, n_relays=n) for n in (2, 8, 0.9)}) == 3
     analyzer = RelayAnalyzer(net, n_states=2, timepoints=[3], n_relays=1).fit(X, y)

@@ -117,10 +117,10 @@ def test_nodes_of_many_levels_are_halved():
 
 
 def test_a_map_that_shows_nothing_says_so():
-    """The parity of three nodes passes, of which no node and no pair shows anything."""
+    """The parity of four nodes passes, of which no three show anything."""
     rng = np.random.default_rng(0)
     states = rng.integers(0, 2, (500, 8))
-    a = states[:, :3].sum(axis=1) % 2
+    a = states[:, :4].sum(axis=1) % 2
     b = a ^ (rng.random(500) < 0.02)
     with pytest.warns(
         RelayMapWarning, match=r"predictions have 0\.8\d bits .*about concept 0, but"

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from test_map import map_problem, planted
-from test_throughput import error_free, reference_conditional_entropy, votes
+from test_throughput import error_free, reference_conditional_entropy, reference_halves, votes
 
 from relayestimators import relay_map
 from relayestimators._intervals import subsampling_interval
@@ -38,10 +38,13 @@ def test_statistics_of_the_tests_equal_their_reference_implementation():
         with_x, without = np.column_stack([given, x]), np.column_stack([given, 0 * y])
         return reference_conditional_entropy(y, without) - reference_conditional_entropy(y, with_x)
 
+    halves = reference_halves(states)
     for node, y in enumerate(states.T):
         sets = [list(pair) for pair in pairs if node not in pair]
         for found, x in ((enters[node], codes.a), (leaves[node], codes.b)):
-            of_pairs = np.mean([shared(y, x, states[:, s] * 2 // 3) for s in sets])
+            terms = np.array([shared(y, x, halves[:, s]) for s in sets])
+            square = np.mean(terms * np.abs(terms))
+            of_pairs = np.sign(square) * np.sqrt(np.abs(square))
             assert found == pytest.approx((shared(y, x, 0 * y) + of_pairs) / 2, abs=1e-10)
         assert beyond[node] == pytest.approx(shared(y, codes.said, labels), abs=1e-10)
 
