@@ -240,6 +240,12 @@ def check_choice(value, *, name, choices, other=""):
         )
 
 
+def check_bool(value, *, name):
+    """Raise an error unless a parameter is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}={value!r}; expected True or False.")
+
+
 def check_integer(value, *, name, low, high=None):
     """Raise an error unless a value is an integer from `low` to `high`."""
     allowed = f"an integer >= {low}" if high is None else f"an integer from {low} to {high}"

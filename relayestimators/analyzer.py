@@ -9,7 +9,9 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ._base import MetaClassifierMixin
 from ._docs import fill_docs
+from ._exchange import Layer, exchange_bits, sources
 from ._validation import (
+    check_bool,
     check_choice,
     check_concepts,
     check_discretization,
@@ -19,15 +21,23 @@ from ._validation import (
     check_timepoints,
 )
 from .discretization import StateDiscretizer
+from .panels._conversion import frames_to_tensor
 from .panels._panel import aligned_timepoints
 from .relay import DEFAULT_METHOD, relay_map
 from .relay._concepts import concept_log_odds, concept_values
 from .relay._coverage import MIN_COVERAGE, unreliable_share, warn_if_uncovered
 from .relay._map import check_map_options, fewest_for_number
 from .relay._order import mean_score, n_tied, ranking_of, strongest_nodes
-from .relay._remarks import NOTHING, tie_remarks, warn_of
+from .relay._remarks import NOTHING, carried_remarks, tie_remarks, warn_of
 
 __all__ = ["RelayAnalyzer"]
+
+# Attributes that only some parameters lead to.
+_OPTIONAL = ("pvalues", "pvalues_heard", "significant", "heard", "confidence_interval")
+_OPTIONAL += ("carried", "carried_error")
+
+# With fewer instances, every base has several sources, up to four.
+_N_PAIRS = 500
 
 
 @fill_docs
@@ -62,6 +72,9 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     alpha : float, default=0.05
         False discovery rate, level of the tests behind "auto" and "heard", and one minus the
         confidence level of the intervals.
+    carried : bool, default=True
+        Whether to measure what the layer carries to the output, ``carried_``, and to compare the
+        map with it. This takes about as long as a knockout at every time step.
     %(random_state)s contexts, permutations, halves and the order of nodes with equal scores
         The network has its own seed.
     %(n_jobs)s
@@ -107,6 +120,11 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     information_ : ndarray of shape (n_concepts,)
         I(A;B) in bits, the information about each concept in the predictions. Values of the map
         are upper bounds of what single nodes relay, and may exceed it.
+    carried_, carried_error_ : ndarray of shape (n_concepts, n_timepoints)
+        Bits of each concept that the states of the layer carry from each time step to the output,
+        and the standard error: what predictions say of another instance if all states are exchanged
+        for its states; see :func:`~relayestimators.inspection.interchange_information`. NaN where
+        instances are too few for the values of the concept.
     in_sample_ : bool
         Whether the network was trained in this fit, on the same data that are analyzed. It is False
         for a frozen network, of which this cannot be known.
@@ -172,6 +190,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         n_permutations=0,
         n_resamples=0,
         alpha=0.05,
+        carried=True,
         random_state=None,
         n_jobs=None,
         verbose=0,
@@ -189,6 +208,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         self.n_permutations = n_permutations
         self.n_resamples = n_resamples
         self.alpha = alpha
+        self.carried = carried
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -239,17 +259,43 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         log_odds = concept_log_odds(getattr(run, "logits", None), run.proba, concepts)
         rng = check_random_state(self.random_state)
         result = self._relay_map(*values, states, log_odds, y, n_permutations, rng)
+        priority = rng.permutation(n_nodes)
+        if self.carried:
+            panel = frames_to_tensor(X)
+            layer = Layer(estimator, panel, run.hidden, when, self.layer, self.state)
+            result.update(self._carried(layer, y, concepts, rng))
         self.estimator_, self.discretizer_ = estimator, discretizer
         self.classes_, self.concepts_, self.timepoints_ = estimator.classes_, concepts, timepoints
         self.layer_, self.state_ = self.layer, self.state
         self.error_rate_ = float(np.mean(predicted != y))
         self.in_sample_ = not isinstance(self.estimator, FrozenEstimator)
         self.n_relays_, remarks = self._number_of_relays(result, n_relays)
-        self._store_map(result, rng.permutation(n_nodes))
+        self._store_map(result, priority)
+        if self.carried:
+            remarks += carried_remarks(result, timepoints)
         self.remarks_ = [*result.remarks, *remarks]
         warn_if_uncovered(self.coverage_)
         warn_of(remarks + tie_remarks(self.ties_, self.n_relays_, if_common=True))
         return self
+
+    def _carried(self, layer, y, concepts, rng):
+        """Return what the layer carries to the output at every time step, and its error."""
+        coded = np.column_stack([np.unique(v, return_inverse=True)[1] for v in concepts.T])
+        truth = concept_values(y, layer.estimator.classes_, coded)
+        n_instances, _, n_nodes = layer.hidden.shape
+        (bits,), _, enough = exchange_bits(
+            layer,
+            [np.arange(n_nodes)],
+            sources(int(np.clip(np.ceil(_N_PAIRS / n_instances), 1, 4)), n_instances),
+            truth,
+            coded,
+            rng.permutation(n_instances),
+            kept=False,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )
+        carried, error = np.where(enough, bits[:, 0], np.nan)
+        return {"carried": carried, "carried_error": error}
 
     def _counts_relays(self):
         """Return whether tests decide the number of relays."""
@@ -268,6 +314,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
                 f"with fewer at alpha={self.alpha}."
             )
         check_choice(self.align, name="align", choices=("start", "end"))
+        check_bool(self.carried, name="carried")
         n_states = check_discretization(self.n_states, self.strategy, method=self.method)
         return n_states, n_permutations
 
@@ -316,7 +363,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         """Store the map, its tests and the ranking, and remove the tests of an earlier fit."""
         for name in ("relay_map", "coverage", "n_instances", "information"):
             setattr(self, f"{name}_", result[name])
-        for name in ("pvalues", "pvalues_heard", "significant", "heard", "confidence_interval"):
+        for name in _OPTIONAL:
             vars(self).pop(f"{name}_", None)
             if name in result:
                 setattr(self, f"{name}_", result[name])

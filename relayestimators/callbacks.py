@@ -285,6 +285,7 @@ class RelayHistory(Callback):
         X, y = self._data(net)
         analyzer = RelayAnalyzer(
             FrozenEstimator(net),
+            carried=False,
             concepts=self.concepts,
             method=self.method,
             n_states=self.n_states,

@@ -58,6 +58,8 @@ def study_table(results, *, dataset="data"):
         "",
         "I(A;B)    bits of information about the class in the predictions, measured on the half of",
         "          the test data that was not used to find relays",
+        "carried   bits of the class that all nodes together carry from time step t to the output;",
+        "          mean over the same t as in the next column",
         "relays    bits lost when the relays of the class at time step t are clamped to their mean",
         "          from t on; mean over all t that at least half of the series have",
         "random    the same for random sets of as many nodes: median, and 10 to 90 % of the sets",
@@ -86,6 +88,7 @@ _HEADER = [
     "class",
     "recall",
     "I(A;B)",
+    "carried",
     "relays",
     "random",
     "beats",
@@ -114,6 +117,7 @@ def _rows(name, result):
             str(label),
             f"{result.recall[concept]:.3f}",
             f"{result.information[concept]:.3f}",
+            f"{_carried(analyzer, concept, knocked_out):.3f}",
             f"{own:.3f}",
             f"{middle:.3f} [{low:.3f}, {high:.3f}]",
             f"{_beaten(own, random):.0%}" if random.size else "-",
@@ -122,6 +126,13 @@ def _rows(name, result):
             f"{np.nanmin(analyzer.coverage_[concept][knocked_out]):.1f}",
             _strongest(analyzer, concept, result.timepoints[-1]),
         ]
+
+
+def _carried(analyzer, concept, steps):
+    """Return what the layer carries at some time steps, as a mean; NaN if it was not measured."""
+    carried = analyzer.carried_[concept, steps] if hasattr(analyzer, "carried_") else np.array([])
+    known = carried[~np.isnan(carried)]
+    return known.mean() if known.size else np.nan
 
 
 def _beaten(own, random):
@@ -223,6 +234,7 @@ def _as_json(result):
     fields = {key: value for key, value in result.items() if key not in ("analyzer", "timepoints")}
     fields["knockout_timepoints"] = result.timepoints
     fitted = ("classes_", "concepts_", "timepoints_", "ranking_", "relay_map_", "coverage_")
+    fitted += ("carried_", "carried_error_") if hasattr(analyzer, "carried_") else ()
     return fields | {name.rstrip("_"): getattr(analyzer, name) for name in fitted}
 
 
@@ -282,16 +294,17 @@ def _grid(results, width, height):
 
 def _draw_maps(results, path):
     """Draw the relay maps of all networks and classes, with one color scale per network."""
-    figure, axes = _grid(results, 5.0, 3.2)
+    figure, axes = _grid(results, 5.0, 3.8)
     for row, (name, result) in zip(axes, results.items(), strict=True):
         analyzer = result.analyzer
         reliable = analyzer.relay_map_[analyzer.reliable_]
         highest = reliable.max() if reliable.size else np.nanmax(analyzer.relay_map_)
         for concept, ax in enumerate(row):
-            RelayMapDisplay.from_estimator(
+            display = RelayMapDisplay.from_estimator(
                 result.analyzer, concept=concept, ax=ax, vmax=max(highest, 1e-3)
             )
-            ax.set_title(f"{name}, class {result.analyzer.classes_[concept]}", loc="left")
+            title = f"{name}, class {result.analyzer.classes_[concept]}"
+            display.title_ax_.set_title(title, loc="left")
     figure.savefig(path, dpi=120)
 
 

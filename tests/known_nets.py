@@ -89,3 +89,53 @@ def latches(n_instances=1000, heard=3, unheard=2, noise=0.7, less_noise=0.5, see
         weights["recurrent.weight_ih_l0"][: heard + unheard, 0] = 1.0
         weights["readout.weight"][:, :heard] = torch.tensor([[-1.0], [1.0]])
     return net, X, y
+
+
+def repeated_net(seed=0):
+    """Return a network whose input says the bit anew at every time step, and which stores nothing.
+
+    Node 0 knows the bit at all time steps, but only the last of them reaches the readout.
+    """
+    rng = np.random.default_rng(seed)
+    bit = rng.choice([-1.0, 1.0], 600)
+    X = np.repeat(bit[:, None, None], 5, axis=2).astype(np.float32)
+    X = np.concatenate([X, rng.normal(size=(600, 1, 5)).astype(np.float32)], axis=1)
+    y = np.where(bit > 0, "plus", "minus")
+    net = RNNClassifier(module__hidden_size=4, max_epochs=1, random_state=0).fit(X[:40], y[:40])
+    weights = dict(net.module_.named_parameters())
+    with torch.no_grad():
+        for tensor in weights.values():
+            tensor.zero_()
+        weights["recurrent.weight_ih_l0"][0, 0] = 3.0
+        weights["recurrent.weight_ih_l0"][1:, 1] = 1.0
+        weights["readout.weight"][:, 0] = torch.tensor([-3.0, 3.0])
+    return net, X, y
+
+
+def exclusive_or_net(seed=0):
+    """Return a network that stores two bits in nodes 0 and 1, and says whether they differ.
+
+    A pulse at the last time step lets nodes 2 and 3 read both bits: whether any is 1, and whether
+    both are.
+    """
+    rng = np.random.default_rng(seed)
+    bits = rng.integers(0, 2, (600, 2))
+    X = np.zeros((600, 3, 5), dtype=np.float32)
+    X[:, :2, 0] = 2 * bits - 1
+    X[:, 2, 4] = 1.0
+    y = np.where(bits[:, 0] != bits[:, 1], "differ", "same")
+    net = RNNClassifier(module__hidden_size=6, max_epochs=1, random_state=0).fit(X[:40], y[:40])
+    weights = dict(net.module_.named_parameters())
+    with torch.no_grad():
+        for tensor in weights.values():
+            tensor.zero_()
+        for node in (0, 1):
+            weights["recurrent.weight_ih_l0"][node, node] = 3.0
+            weights["recurrent.weight_hh_l0"][node, node] = 3.0
+            weights["recurrent.weight_hh_l0"][2:4, node] = 3.0
+        weights["recurrent.bias_ih_l0"][2:4] = -40.0
+        weights["recurrent.weight_ih_l0"][2:4, 2] = torch.tensor([43.0, 37.0])
+        weights["readout.weight"][:, 2:4] = torch.tensor([[5.0, -5.0], [-5.0, 5.0]])
+        weights["readout.bias"][:] = torch.tensor([-5.0, 5.0])
+    assert net.score(X, y) == 1.0
+    return net, X, y

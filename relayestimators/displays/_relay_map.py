@@ -26,11 +26,16 @@ class RelayMapDisplay:
     information : float, optional
         I(A;B) in bits, the information about the concept in the predictions. It is written above
         the image, with a remark if no node has a tenth of it.
+    carried, carried_error : ndarray of shape (n_timepoints,), optional
+        Bits that the layer carries to the output from each time step, and their standard error.
+        They are drawn above the image, with `information` as a dashed line.
 
     Attributes
     ----------
     ax_, figure_, image_ : matplotlib objects
         Set by `plot`.
+    title_ax_ : matplotlib Axes
+        The uppermost axes, for a title: those of `carried` if it is drawn, otherwise ``ax_``.
 
     See Also
     --------
@@ -53,12 +58,16 @@ class RelayMapDisplay:
         timepoints=None,
         label="relay information (bits)",
         information=None,
+        carried=None,
+        carried_error=None,
     ):
         self.relay_map = relay_map
         self.reliable = reliable
         self.timepoints = timepoints
         self.label = label
         self.information = information
+        self.carried = carried
+        self.carried_error = carried_error
 
     @classmethod
     @fill_docs
@@ -86,6 +95,11 @@ class RelayMapDisplay:
             reliable=analyzer.reliable_[concept],
             timepoints=analyzer.timepoints_,
             information=analyzer.information_[concept],
+            **{
+                name: getattr(analyzer, f"{name}_")[concept]
+                for name in ("carried", "carried_error")
+                if hasattr(analyzer, f"{name}_")
+            },
         )
         return display.plot(ax=ax, **kwargs)
 
@@ -105,14 +119,36 @@ class RelayMapDisplay:
             Itself.
         """
         ax = axes_for(self, ax)
+        self.title_ax_ = ax if self.carried is None else self._draw_carried(ax)
         self.image_ = draw_map(ax, self.relay_map, label=self.label, **kwargs)
         if self.reliable is not None and not np.all(self.reliable):
             self._hatch(ax)
         self._label(ax, *np.shape(self.relay_map))
         if self.information is not None:
-            self._compare(ax)
+            self._compare(self.title_ax_)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def _draw_carried(self, ax):
+        """Draw what the layer carries in axes above the image, and return these."""
+        place = ax.get_subplotspec()
+        if place is None:  # axes that somebody put somewhere by hand
+            above = ax.inset_axes([0, 1.04, 1, 0.28], sharex=ax)
+        else:
+            upper, lower = place.subgridspec(2, 1, height_ratios=(1, 3.5), hspace=0.05)
+            ax.set_subplotspec(lower)
+            above = ax.figure.add_subplot(upper, sharex=ax)
+        steps, carried = np.arange(len(self.relay_map)), np.asarray(self.carried, dtype=float)
+        above.plot(steps, carried, color="C1", marker=".", markersize=3)
+        if self.carried_error is not None:
+            error = 2 * np.asarray(self.carried_error, dtype=float)
+            above.fill_between(steps, carried - error, carried + error, color="C1", alpha=0.3, lw=0)
+        if self.information is not None:
+            above.axhline(self.information, color="gray", linestyle="--", linewidth=0.8)
+        highest = np.nanmax([self.information or 0.0, *carried, 1e-3])
+        above.set(ylim=(-0.08 * highest, 1.15 * highest), ylabel="carried\n(bits)")
+        above.tick_params(labelbottom=False)
+        return above
 
     def _hatch(self, ax):
         """Hatch the image where values are not reliable."""

@@ -147,7 +147,7 @@ def cross_validate_knockout(
     analyzer_seed = rng.randint(2**31 - 1)
     analyzer = estimator
     if not hasattr(estimator, "relays"):
-        analyzer = RelayAnalyzer(estimator, random_state=analyzer_seed)
+        analyzer = RelayAnalyzer(estimator, carried=False, random_state=analyzer_seed)
     X, y, groups = indexable(X, y, groups)
     folds = list(check_cv(cv, y, classifier=True).split(X, y, groups))
     for i, (train, _) in enumerate(folds):

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
 from .._docs import fill_docs
-from .._exchange import Exchange, Layer, bits, pairs_of, predictions
+from .._exchange import Layer, exchange_bits, sources
 from .._validation import check_integer, check_nodes, check_sets, check_timepoints
 from ..relay._coverage import CoverageWarning
 from ..relay._transfer import fewest
@@ -143,40 +143,28 @@ def interchange_information(
     timepoints = check_timepoints(timepoints, ablation.n_timepoints)
     sets = _sets(nodes, groups, ablation.n_nodes)
     order = rng.permutation(len(ablation.y))
-    run = Layer(estimator, ablation.X, ablation.hidden, layer, state)
-    shifts = range(1, 1 + max(1, min(n_sources, len(order) - 1)))  # nobody is its own source
-    exchanged = [np.arange(ablation.n_nodes), *sets]
-    predicted = predictions(
+    present = ~np.isnan(ablation.hidden[:, timepoints, 0])
+    when = np.where(present, timepoints, -1)
+    run = Layer(estimator, ablation.X, ablation.hidden, when, layer, state)
+    found, n_pairs, reliable = exchange_bits(
         run,
-        [Exchange(chosen, int(t), k) for chosen in exchanged for t in timepoints for k in shifts],
+        [np.arange(ablation.n_nodes), *sets],
+        sources(n_sources, len(order)),
+        ablation.truth,
+        ablation.coded,
         order,
         n_jobs=n_jobs,
         verbose=verbose,
-    ).reshape(len(exchanged), len(timepoints), len(shifts), -1)
-    pairs = [[pairs_of(run.hidden, t, k, order) for k in shifts] for t in timepoints]
-    found = np.array(
-        [
-            [
-                bits(codes, pairs[i], ablation.truth, ablation.coded, order)
-                for i, codes in enumerate(of_set)
-            ]
-            for of_set in predicted
-        ]
     )
-    # sets, time steps, (transferred, kept), (bits, error), concepts
-    found = np.moveaxis(found, 1, -1)
-    n_pairs = np.array([sum(map(len, of_step)) for of_step in pairs])
-    n_present = (~np.isnan(run.hidden[:, timepoints, 0])).sum(axis=0)
-    needed_pairs, needed_instances = fewest(ablation.n_values[:, None])
-    reliable = (n_pairs >= needed_pairs) & (n_present >= needed_instances)
-    _warn_of_few_pairs(reliable, n_pairs, n_present, ablation.n_values)
+    _warn_of_few_pairs(reliable, n_pairs, present.sum(axis=0), ablation.n_values)
+    (transferred, transferred_error), (kept, kept_error) = found
     return Bunch(
-        carried=found[0, 0, 0],
-        carried_error=found[0, 0, 1],
-        transferred=found[1:, 0, 0],
-        transferred_error=found[1:, 0, 1],
-        kept=found[1:, 1, 0],
-        kept_error=found[1:, 1, 1],
+        carried=transferred[0],
+        carried_error=transferred_error[0],
+        transferred=transferred[1:],
+        transferred_error=transferred_error[1:],
+        kept=kept[1:],
+        kept_error=kept_error[1:],
         sets=sets,
         timepoints=timepoints,
         n_pairs=n_pairs,

@@ -159,7 +159,8 @@ def rank_nodes(
     if method in METHODS:
         options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
         frozen = FrozenEstimator(estimator)
-        return RelayAnalyzer(frozen, method=method, **where, **options).fit(X, y).relay_map_
+        analyzer = RelayAnalyzer(frozen, method=method, carried=False, **where, **options)
+        return analyzer.fit(X, y).relay_map_
     case = _make_case(estimator, X, y, **where)
     if method in _BY_GRADIENTS:
         scores = _mean_attribution(case, method, n_steps, verbose)

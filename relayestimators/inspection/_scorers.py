@@ -234,9 +234,8 @@ def _analyze(estimator, X, y, random_state, relay_params):
     net = last.estimator_ if hasattr(last, "relays") else last
     check_recurrent(net)
     relay_params = {"random_state": random_state} | _parameters(estimator, relay_params)
-    return RelayAnalyzer(FrozenEstimator(net), **relay_params).fit(
-        _input_of_network(estimator, X), y
-    )
+    analyzer = RelayAnalyzer(FrozenEstimator(net), **(relay_params | {"carried": False}))
+    return analyzer.fit(_input_of_network(estimator, X), y)
 
 
 def _input_of_network(estimator, X):

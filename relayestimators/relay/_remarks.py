@@ -11,6 +11,9 @@ NOTHING = 0.1
 # nodes of more than twice as much is.
 _MUCH = 0.05
 
+# Fraction of I(A;B) that a node has, or a layer carries, where it clearly has some of it.
+_HEALTHY = 0.2
+
 
 class RelayMapWarning(UserWarning):
     """Warning about a relay map, or p-values, that do not mean what they seem to."""
@@ -56,6 +59,51 @@ def map_remarks(result):
             "distinguished from nodes that only know the concept"
         )
     return remarks
+
+
+def carried_remarks(result, timepoints):
+    """Return sentences on where a map and what the layer carries to the output disagree.
+
+    Parameters
+    ----------
+    result : Bunch
+        Has `relay_map`, `information`, `carried` and `carried_error`.
+    timepoints : ndarray of shape (n_timepoints,), int
+        Time steps of the map.
+
+    Returns
+    -------
+    list of str
+    """
+    known = ~np.isnan(result.relay_map)
+    highest = result.relay_map.max(axis=2, initial=0.0, where=known)  # concepts, time steps
+    much = np.maximum(result.information, _MUCH)[:, None]
+    most, least = (result.carried + sign * 2 * result.carried_error for sign in (1, -1))
+    unused = (highest >= np.maximum(_HEALTHY * much, 2 * _MUCH)) & (most < NOTHING * much)
+    missed = (least >= _HEALTHY * much) & (highest < NOTHING * much)
+    remarks = []
+    if unused.any():
+        k, t = np.unravel_index(np.argmax(np.where(unused, highest, -1.0)), unused.shape)
+        remarks.append(
+            f"at {_fraction(unused)} concepts and time steps nodes know what the layer does not "
+            f"carry to the output: at time step {timepoints[t]}, a node has {highest[k, t]:.2f} "
+            f"bits about concept {k}, of which all nodes together carry "
+            f"{max(0.0, result.carried[k, t]):.2f}"
+        )
+    if missed.any():
+        k, t = np.unravel_index(np.argmax(np.where(missed, least, -1.0)), missed.shape)
+        remarks.append(
+            f"at {_fraction(missed)} concepts and time steps the layer carries what no node "
+            f"shows alone: at time step {timepoints[t]}, all nodes together carry "
+            f"{result.carried[k, t]:.2f} bits about concept {k}, of which no node has more than "
+            f"{highest[k, t]:.2f}"
+        )
+    return remarks
+
+
+def _fraction(where):
+    """Return how many of all there are, in words."""
+    return f"{np.count_nonzero(where)} of {where.size}"
 
 
 def tie_remarks(ties, n_relays, *, if_common=False):

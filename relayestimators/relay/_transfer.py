@@ -61,22 +61,26 @@ def transferred(a_source, a_base, b, pairs):
     if n_groups < _FEWEST_GROUPS or np.ptp(a_source) == 0:
         return np.nan, np.nan
     groups = positions.reshape(n_pairs, 2) % n_groups
-    n_b, with_base = 1 + b.max(), a_base * (1 + a_source.max()) + a_source
-    sums = of_pair = bias_of_pairs = 0.0
-    for sign, cells in (
-        (1, with_base * n_b + b),
-        (1, a_base),
-        (-1, with_base),
-        (-1, a_base * n_b + b),
+    n_source, n_b = 1 + a_source.max(), 1 + b.max()
+    codes, cells = np.unique((a_base * n_source + a_source) * n_b + b, return_inverse=True)
+    counts = _counts_without_groups(cells, groups, n_groups)
+    base, source, said = codes // n_b // n_source, codes // n_b % n_source, codes % n_b
+    sums = of_cell = bias_of_pairs = 0.0
+    for sign, merged in (
+        (1, codes),
+        (1, base),
+        (-1, base * n_source + source),
+        (-1, base * n_b + said),
     ):
-        cells = np.unique(cells, return_inverse=True)[1]
-        counts = _counts_without_groups(cells, groups, n_groups)
-        logs = np.log2(np.maximum(counts, 1))
-        sums = sums + sign * (counts * logs).sum(axis=1)
-        of_pair = of_pair + sign * logs[0, cells]
-        bias_of_pairs += sign * counts.shape[1] / (2 * np.log(2) * n_pairs)
-    everyone = np.zeros(n_pairs, dtype=np.int64)
-    whole, *without = sums / _counts_without_groups(everyone, groups, n_groups)[:, 0]
+        merged = np.unique(merged, return_inverse=True)[1]
+        of_merged = np.zeros((len(counts), 1 + merged.max()))
+        np.add.at(of_merged.T, merged, counts.T)
+        logs = np.log2(np.maximum(of_merged, 1))
+        sums = sums + sign * (of_merged * logs).sum(axis=1)
+        of_cell = of_cell + sign * logs[0, merged]
+        bias_of_pairs += sign * of_merged.shape[1] / (2 * np.log(2) * n_pairs)
+    of_pair = of_cell[cells]
+    whole, *without = sums / counts.sum(axis=1)
     bias = (n_groups - 1) * (np.mean(without) - whole) - bias_of_pairs
     variance = (n_groups - 1) * np.var(without) - np.var(of_pair) / n_pairs
     return float(whole - bias), float(np.sqrt(max(variance, 0.0)))

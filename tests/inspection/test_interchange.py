@@ -14,6 +14,7 @@ from relayestimators import GRUClassifier, LSTMClassifier, RNNClassifier
 from relayestimators._exchange import Exchange, Layer, pairs_of, predictions
 from relayestimators.inspection import interchange_information
 from relayestimators.networks import Clamp
+from relayestimators.panels._panel import aligned_timepoints
 from relayestimators.relay import conditional_mutual_information, mutual_information
 from relayestimators.relay._coverage import CoverageWarning
 from relayestimators.relay._transfer import transferred
@@ -21,8 +22,11 @@ from relayestimators.relay._transfer import transferred
 # ---------------------------------------------------------------- the exchange
 
 
-def glued(net, X, base, source, nodes, t, state):
-    """Return the class of a base that goes on from the states of a source, by torch's cells."""
+def glued(net, X, base, source, nodes, state):
+    """Return the class of a base that goes on from the states of a source, by torch's cells.
+
+    Base and source are pairs of an instance and its time step.
+    """
     module = net.module_
     weights = dict(module.recurrent.named_parameters())
     kind = {"rnn": torch.nn.RNNCell, "gru": torch.nn.GRUCell, "lstm": torch.nn.LSTMCell}
@@ -44,7 +48,8 @@ def glued(net, X, base, source, nodes, t, state):
         return now
 
     with torch.no_grad():
-        now, other = states_of(base, t + 1), states_of(source, t + 1)
+        (base, t), (source, t_source) = base, source
+        now, other = states_of(base, t + 1), states_of(source, t_source + 1)
         now[state][0, nodes] = other[state][0, nodes]
         if state == "c":
             now["h"] = now["o"] * now["c"].tanh()
@@ -64,30 +69,36 @@ def test_an_exchange_is_two_runs_glued_together(classifier, state):
     net = classifier(max_epochs=8, lr=0.05, module__hidden_size=6, random_state=0).fit(X, y)
     hidden = net.unroll(X, state=state).hidden
     order = np.random.default_rng(1).permutation(len(X))
+    lengths = (~np.isnan(X[:, 0])).sum(axis=1)
+    timepoints = np.array([1, X.shape[2] - 3, X.shape[2] - 1])
     exchanges = [
-        Exchange(np.array(nodes), t, shift)
-        for nodes, t, shift in product(([0, 4], range(6)), (1, X.shape[2] - 1), (1, 3))
+        Exchange(np.array(nodes), step, shift)
+        for nodes, step, shift in product(([0, 4], range(6)), range(3), (1, 3))
     ]
-    found = predictions(Layer(net, X, hidden, -1, state), exchanges, order)
-    for (nodes, t, shift), classes in zip(exchanges, found, strict=True):
-        for base, source in order[pairs_of(hidden, t, shift, order)]:
-            assert classes[base] == glued(net, X, base, source, nodes, t, state)
-        alone = np.isnan(hidden[:, t, 0])
-        np.testing.assert_array_equal(classes[alone], net.unroll(X).proba.argmax(axis=1)[alone])
+    for align in ("start", "end"):
+        when = aligned_timepoints(timepoints, lengths, X.shape[2], align)
+        found = predictions(Layer(net, X, hidden, when, -1, state), exchanges, order)
+        for (nodes, step, shift), classes in zip(exchanges, found, strict=True):
+            for base, source in order[pairs_of(when[:, step], shift, order)]:
+                pair = (base, when[base, step]), (source, when[source, step])
+                assert classes[base] == glued(net, X, *pair, nodes, state)
+            alone = when[:, step] < 0
+            intact = net.unroll(X).proba.argmax(axis=1)
+            np.testing.assert_array_equal(classes[alone], intact[alone])
 
 
 def test_every_instance_is_base_and_source_equally_often():
-    hidden = np.zeros((9, 3, 2))
-    hidden[2:5, 2] = np.nan
+    when = np.tile([0, 1, 2], (9, 1))
+    when[2:5, 2] = -1
     order = np.random.default_rng(0).permutation(9)
     for t, n_present in ((0, 9), (2, 6)):
         for shift in range(1, n_present):
-            pairs = order[pairs_of(hidden, t, shift, order)]
+            pairs = order[pairs_of(when[:, t], shift, order)]
             assert (pairs[:, 0] != pairs[:, 1]).all()
-            present = np.flatnonzero(~np.isnan(hidden[:, t, 0]))
+            present = np.flatnonzero(when[:, t] >= 0)
             for column in pairs.T:
                 np.testing.assert_array_equal(np.sort(column), present)
-        assert len(pairs_of(hidden, t, n_present, order)) == 0
+        assert len(pairs_of(when[:, t], n_present, order)) == 0
 
 
 # ---------------------------------------------------------------- networks with known nodes
@@ -280,7 +291,8 @@ def test_every_field_has_its_own_values():
     truth = (y[:, None] == net.classes_).astype(int)
     for i, t in enumerate([2, 6]):
         for nodes, names in ((np.array([0, 3, 5]), "transferred kept"), (np.arange(6), "carried")):
-            pairs = np.concatenate([pairs_of(hidden, t, shift, order) for shift in (1, 2)])
+            pairs = [pairs_of(np.full(90, t), shift, order) for shift in (1, 2)]
+            pairs = np.concatenate(pairs)
             base, source = order[pairs].T
             said = []
             for shift in (0, 1):
