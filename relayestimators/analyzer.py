@@ -7,10 +7,12 @@ from sklearn.utils import check_consistent_length, check_random_state, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from ._attribution import CREDITS, interchange_map
 from ._base import MetaClassifierMixin
 from ._docs import fill_docs
 from ._exchange import Layer, exchange_bits, sources
 from ._validation import (
+    check_alpha,
     check_bool,
     check_choice,
     check_concepts,
@@ -23,7 +25,7 @@ from ._validation import (
 from .discretization import StateDiscretizer
 from .panels._conversion import frames_to_tensor
 from .panels._panel import aligned_timepoints
-from .relay import DEFAULT_METHOD, relay_map
+from .relay import DEFAULT_METHOD, METHODS, mutual_information, relay_map
 from .relay._concepts import concept_log_odds, concept_values
 from .relay._coverage import MIN_COVERAGE, unreliable_share, warn_if_uncovered
 from .relay._map import check_map_options, fewest_for_number
@@ -34,7 +36,11 @@ __all__ = ["RelayAnalyzer"]
 
 # Attributes that only some parameters lead to.
 _OPTIONAL = ("pvalues", "pvalues_heard", "significant", "heard", "confidence_interval")
-_OPTIONAL += ("carried", "carried_error")
+_OPTIONAL += ("carried", "carried_error", "relay_map_error", "credit")
+_OPTIONAL += ("total", "total_error", "total_same", "gap", "gap_error")
+
+#: The method that exchanges states instead of counting them.
+INTERCHANGE = "interchange"
 
 # With fewer instances, every base has several sources, up to four.
 _N_PAIRS = 500
@@ -42,7 +48,7 @@ _N_PAIRS = 500
 
 @fill_docs
 class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
-    """Find the hidden nodes that relay class concepts through a recurrent classifier.
+    r"""Find the hidden nodes that relay class concepts through a recurrent classifier.
 
     The hidden states are discretized at every time step, and every node is credited with the
     information about a concept that it shares with the prediction.
@@ -54,6 +60,8 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     method : str, default="throughput"
         How information is credited to nodes: "throughput", "contexts", "shapley", "shrink" (the
         published search), "single" or "gaussian"; see :func:`relayestimators.relay.relay_scores`.
+        "interchange" exchanges states instead of counting them, and shows which nodes are heard;
+        see Notes.
     %(n_states)s
     %(strategy)s
     %(timepoints)s
@@ -75,7 +83,14 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     carried : bool, default=True
         Whether to measure what the layer carries to the output, ``carried_``, and to compare the
         map with it. This takes about as long as a knockout at every time step.
-    %(random_state)s contexts, permutations, halves and the order of nodes with equal scores
+    n_pairs : int, default=2000
+        With "interchange": number of pairs of instances with different values, per concept and time
+        step.
+    credit : {"auto", "gradients", "permutations"}, default="auto"
+        With "interchange": how totals are divided among the nodes. "auto" takes gradients, and
+        permutations at time steps where gradients miss more than a quarter of a total, or if the
+        module has no gradients.
+    %(random_state)s contexts, permutations, pairs, halves and the order of nodes with equal scores
         The network has its own seed.
     %(n_jobs)s
     %(verbose)s
@@ -83,11 +98,25 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     Attributes
     ----------
     relay_map_ : ndarray of shape (n_concepts, n_timepoints, n_nodes)
-        Relay information in bits; NaN at time steps that no instance has.
+        Relay information in bits; NaN at time steps that no instance has. With "interchange" these
+        are parts of a change of log-odds, in bits of log-odds, which are no bits of information,
+        and may be negative.
     coverage_ : ndarray of shape (n_concepts, n_timepoints, n_nodes)
-        Number of instances per occupied cell behind each value.
+        Number of instances per occupied cell behind each value; NaN with "interchange".
     reliable_ : ndarray of shape (n_concepts, n_timepoints, n_nodes), bool
-        Whether the coverage is at least 4.
+        Whether the coverage is at least 4. With "interchange": whether the layer carries the
+        concept, beyond twice the standard error; ``gap_`` is at most a quarter of ``total_``; and
+        ``total_same_`` is at most half of it.
+    relay_map_error_ : ndarray of shape (n_concepts, n_timepoints, n_nodes)
+        With "interchange": standard errors.
+    total_, total_error_, total_same_ : ndarray of shape (n_concepts, n_timepoints)
+        With "interchange", in bits of log-odds: what an exchange of all states for those of a
+        source with another value changes, and its standard error; and what a source with the same
+        value changes, for all other values against this one.
+    gap_, gap_error_ : ndarray of shape (n_concepts, n_timepoints)
+        With "interchange": ``total_`` less the sum over nodes, and its standard error.
+    credit_ : ndarray of shape (n_timepoints,), str
+        With "interchange": "gradients" or "permutations".
     pvalues_, pvalues_heard_ : ndarray of shape (n_concepts, n_timepoints, n_nodes)
         With permutations: p-values of the two tests of :func:`relay_map`, not corrected for
         multiple tests: whether a node is beyond chance, and whether it is heard, that is, has to do
@@ -99,7 +128,8 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         With `n_resamples`: lower and upper ends.
     ranking_ : ndarray of shape (n_nodes,), int
         Rank of each node; 1 is the strongest relay. Nodes are ordered by the mean of the map over
-        concepts and time steps, weighted by the number of instances that have the time step.
+        concepts and time steps, weighted by the number of instances that have the time step. With
+        "interchange" this is the mean of absolute values.
     ties_ : ndarray of shape (n_concepts, n_timepoints), int
         Number of nodes that are tied for the last places among the ``n_relays_`` strongest, with at
         least a tenth of ``information_``; 0 if there is no tie. Which of them are chosen is random.
@@ -131,7 +161,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     estimator_ : classifier
         The fitted classifier.
     discretizer_ : StateDiscretizer
-        Discretizer with the thresholds of the states.
+        Discretizer with the thresholds of the states; None with "interchange".
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     %(n_features_in_)s
@@ -149,11 +179,30 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     nodes that only know the concept by the errors of the network and by its margin, the log-odds
     of the predicted concept value.
 
+    "interchange" asks the network itself. After a time step the states h of the layer are replaced
+    by those of a *source*, an instance with another value of the concept, and the run goes on with
+    the input of the *base*. The log-odds L, in bits, of the source's value against the base's then
+    change by a total. The part of node j is the mean over pairs of
+
+    .. math:: (h^s_j - h^b_j) \int_0^1 \frac{\partial L}{\partial h_j}
+        \big(h^b + \alpha (h^s - h^b)\big) \, d\alpha ,
+
+    estimated at one random point of the path per pair. These expected gradients [3]_ are values of
+    Aumann and Shapley: a node that is not heard has exactly 0, and parts add up to the total. Where
+    gradients fail, nodes are exchanged one after the other in random orders, which gives values of
+    Shapley [4]_. The exchange is known as interchange intervention, activation patching or resample
+    ablation, its gradient as attribution patching [5]_.
+
     References
     ----------
     .. [1] A. Hintze, A. Najam, J. Schossau (2025). arXiv:2510.01271.
     .. [2] A. Hintze, C. Adami (2023). Detecting information relays in deep neural networks.
        Entropy 25(3), 401. arXiv:2301.00911.
+    .. [3] G. Erion, J. D. Janizek, P. Sturmfels, S. M. Lundberg, S.-I. Lee (2021). Improving
+       performance of deep learning models with axiomatic attribution priors and expected gradients.
+       Nature Machine Intelligence 3, 620-631. arXiv:1906.10670.
+    .. [4] A. Ghorbani, J. Zou (2020). Neuron Shapley. arXiv:2002.09815.
+    .. [5] J. Kramár, T. Lieberum, R. Shah, N. Nanda (2024). AtP*. arXiv:2403.00745.
 
     Examples
     --------
@@ -191,6 +240,8 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         n_resamples=0,
         alpha=0.05,
         carried=True,
+        n_pairs=2000,
+        credit="auto",
         random_state=None,
         n_jobs=None,
         verbose=0,
@@ -209,6 +260,8 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         self.n_resamples = n_resamples
         self.alpha = alpha
         self.carried = carried
+        self.n_pairs = n_pairs
+        self.credit = credit
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -252,18 +305,25 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         if not self._counts_relays():
             n_relays = check_size(n_relays, n_nodes, name="n_relays")
         when = aligned_timepoints(timepoints, run.lengths, n_timepoints, self.align)
-        discretizer = StateDiscretizer(n_states, strategy=self.strategy)
-        states = discretizer.fit_transform(_states_at(run.hidden, when))
         predicted = estimator.classes_[run.proba.argmax(axis=1)]
         values = [concept_values(labels, estimator.classes_, concepts) for labels in (y, predicted)]
-        log_odds = concept_log_odds(getattr(run, "logits", None), run.proba, concepts)
         rng = check_random_state(self.random_state)
-        result = self._relay_map(*values, states, log_odds, y, n_permutations, rng)
-        priority = rng.permutation(n_nodes)
-        if self.carried:
-            panel = frames_to_tensor(X)
-            layer = Layer(estimator, panel, run.hidden, when, self.layer, self.state)
-            result.update(self._carried(layer, y, concepts, rng))
+        layer = Layer(estimator, frames_to_tensor(X), run.hidden, when, self.layer, self.state)
+        coded = np.column_stack([np.unique(v, return_inverse=True)[1] for v in concepts.T])
+        of_layer = layer, concept_values(y, estimator.classes_, coded), coded
+        carried, priority, discretizer = {}, None, None
+        if self.method == INTERCHANGE:
+            carried = self._carried(*of_layer, rng) if self.carried else {}
+            result = self._interchange_map(*of_layer, carried, values, rng)
+            priority = rng.permutation(n_nodes)
+        else:
+            discretizer = StateDiscretizer(n_states, strategy=self.strategy)
+            states = discretizer.fit_transform(_states_at(run.hidden, when))
+            log_odds = concept_log_odds(getattr(run, "logits", None), run.proba, concepts)
+            result = self._relay_map(*values, states, log_odds, y, n_permutations, rng)
+            priority = rng.permutation(n_nodes)
+            carried = self._carried(*of_layer, rng) if self.carried else {}
+        result.update(carried)
         self.estimator_, self.discretizer_ = estimator, discretizer
         self.classes_, self.concepts_, self.timepoints_ = estimator.classes_, concepts, timepoints
         self.layer_, self.state_ = self.layer, self.state
@@ -271,17 +331,35 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         self.in_sample_ = not isinstance(self.estimator, FrozenEstimator)
         self.n_relays_, remarks = self._number_of_relays(result, n_relays)
         self._store_map(result, priority)
-        if self.carried:
+        if self.carried and self.method != INTERCHANGE:
             remarks += carried_remarks(result, timepoints)
         self.remarks_ = [*result.remarks, *remarks]
         warn_if_uncovered(self.coverage_)
         warn_of(remarks + tie_remarks(self.ties_, self.n_relays_, if_common=True))
         return self
 
-    def _carried(self, layer, y, concepts, rng):
+    def _interchange_map(self, layer, truth, coded, carried, values, rng):
+        """Return the map by interchange, with the fields of the result of :func:`relay_map`."""
+        result = interchange_map(
+            layer,
+            truth,
+            coded,
+            carried.get("carried"),
+            carried.get("carried_error"),
+            n_pairs=self.n_pairs,
+            credit=self.credit,
+            seed=rng.randint(2**31 - 1),
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )
+        result.coverage = np.full(result.relay_map.shape, np.nan)
+        result.n_instances = (layer.when >= 0).sum(axis=0)
+        columns = zip(*(each.T for each in values), strict=True)
+        result.information = np.array([mutual_information(a, b) for a, b in columns])
+        return result
+
+    def _carried(self, layer, truth, coded, rng):
         """Return what the layer carries to the output at every time step, and its error."""
-        coded = np.column_stack([np.unique(v, return_inverse=True)[1] for v in concepts.T])
-        truth = concept_values(y, layer.estimator.classes_, coded)
         n_instances, _, n_nodes = layer.hidden.shape
         (bits,), _, enough = exchange_bits(
             layer,
@@ -306,7 +384,11 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         check_recurrent(self.estimator)
         counts = self._counts_relays()
         n_permutations = self.n_permutations or 99 * counts
-        check_map_options(self.method, n_permutations, self.n_resamples, self.alpha)
+        if self.method == INTERCHANGE:
+            self._check_interchange()
+        else:
+            check_choice(self.method, name="method", choices=(*METHODS, INTERCHANGE))
+            check_map_options(self.method, n_permutations, self.n_resamples, self.alpha)
         if counts and n_permutations < fewest_for_number(self.alpha):
             raise ValueError(
                 f"n_permutations={n_permutations} with n_relays={self.n_relays!r}; expected 0 or "
@@ -317,6 +399,23 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         check_bool(self.carried, name="carried")
         n_states = check_discretization(self.n_states, self.strategy, method=self.method)
         return n_states, n_permutations
+
+    def _check_interchange(self):
+        """Check the parameters that a map by interchange has, and that it does not have others."""
+        for name in ("n_permutations", "n_resamples"):
+            if getattr(self, name) != 0:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r}; expected 0 with method='interchange', which "
+                    "has standard errors instead (relay_map_error_)."
+                )
+        if self._counts_relays():
+            raise ValueError(
+                f"n_relays={self.n_relays!r}; expected a number with method='interchange', which "
+                "has no p-values."
+            )
+        check_integer(self.n_pairs, name="n_pairs", low=2)
+        check_choice(self.credit, name="credit", choices=CREDITS)
+        check_alpha(self.alpha)
 
     def _relay_map(self, concept_in, concept_out, states, log_odds, y, n_permutations, rng):
         """Return the result of :func:`relay_map` with the parameters of this analyzer."""
@@ -342,6 +441,8 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             if unreliable := unreliable_share(self.coverage_):
                 fewer = f"fewer than {MIN_COVERAGE} instances per cell"
                 limits.append(f"{unreliable:.0%} of relay_map_ has {fewer}")
+            if self.method == INTERCHANGE:
+                limits.append("relay_map_ has bits of log-odds, which are no bits of information")
             limits += self.remarks_ + tie_remarks(self.ties_, self.n_relays_)
             if self.in_sample_:
                 limits.append("analyzed on the data that the network was trained on")
@@ -367,13 +468,17 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             vars(self).pop(f"{name}_", None)
             if name in result:
                 setattr(self, f"{name}_", result[name])
-        self.reliable_ = result.coverage >= MIN_COVERAGE
+        self.reliable_ = result.get("reliable", result.coverage >= MIN_COVERAGE)
         floor = NOTHING * result.information[:, None]
-        self.ties_ = n_tied(result.relay_map, self.n_relays_, floor=floor)
+        self.ties_ = n_tied(self._strength(), self.n_relays_, floor=floor)
         self._priority = priority  # decides among nodes with equal scores
-        overall = mean_score(result.relay_map, result.n_instances)
+        overall = mean_score(self._strength(), result.n_instances)
         self.ranking_ = ranking_of(overall, priority=priority)
         self.support_ = self.ranking_ <= self.n_relays_
+
+    def _strength(self):
+        """Return the values by which nodes are ranked; parts of log-odds may be negative."""
+        return np.abs(self.relay_map_) if self.method == INTERCHANGE else self.relay_map_
 
     @fill_docs
     def transform(self, X):
@@ -415,7 +520,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             If there is no such concept, or if the time step was not analyzed or has no instance.
         """
         check_is_fitted(self)
-        values, weights = self.relay_map_, self.n_instances_
+        values, weights = self._strength(), self.n_instances_
         if concept is not None:
             check_integer(concept, name="concept", low=0, high=len(values) - 1)
             values = values[concept : concept + 1]

@@ -123,7 +123,7 @@ def _rows(name, result):
             f"{_beaten(own, random):.0%}" if random.size else "-",
             f"{result.accuracy_loss[concept].mean():.3f} "
             f"({np.median(random_accuracy) if random_accuracy.size else np.nan:.3f})",
-            f"{np.nanmin(analyzer.coverage_[concept][knocked_out]):.1f}",
+            f"{_lowest(analyzer.coverage_[concept][knocked_out]):.1f}",
             _strongest(analyzer, concept, result.timepoints[-1]),
         ]
 
@@ -133,6 +133,12 @@ def _carried(analyzer, concept, steps):
     carried = analyzer.carried_[concept, steps] if hasattr(analyzer, "carried_") else np.array([])
     known = carried[~np.isnan(carried)]
     return known.mean() if known.size else np.nan
+
+
+def _lowest(values):
+    """Return the lowest value; NaN if there is none."""
+    known = values[~np.isnan(values)]
+    return known.min() if known.size else np.nan
 
 
 def _beaten(own, random):

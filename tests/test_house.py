@@ -19,7 +19,7 @@ LAYERS = {
     "foundation": ["_validation", "_base", "_docs", "_files", "_intervals", "_runtime", "panels"],
     "measures": ["relay", "_clusters", "discretization", "dynamics"],
     "nets": ["networks", "datasets", "classifiers"],
-    "estimators": ["_exchange", "analyzer", "knockout", "callbacks"],
+    "estimators": ["_exchange", "_attribution", "analyzer", "knockout", "callbacks"],
     "inspection": ["inspection"],
     "apps": ["displays", "report", "sktime", "__init__", "__main__"],
 }
@@ -28,7 +28,7 @@ ORDER = [module for layer in LAYERS.values() for module in layer]
 # Which modules may import which library, besides numpy, joblib, tqdm and scikit-learn.
 FENCES = {
     "torch": {"_runtime", "networks", "datasets", "classifiers", "callbacks", "inspection"}
-    | {"__main__"},
+    | {"_attribution", "__main__"},
     "skorch": {"classifiers", "callbacks"},
     "numba": {"relay", "_clusters", "networks"},
     "sktime": {"panels", "datasets", "sktime"},

@@ -5,8 +5,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._docs import fill_docs
 from .._validation import check_integer
+from ..analyzer import INTERCHANGE
 from ..relay._remarks import NOTHING
 from ._axes import axes_for, draw_map
+
+# By whether the map attributes an exchange.
+_LABELS = {False: "relay information (bits)", True: "part of the log-odds (bits)"}
 
 
 class RelayMapDisplay:
@@ -25,7 +29,9 @@ class RelayMapDisplay:
         :func:`~relayestimators.inspection.knockout_sweep`.
     information : float, optional
         I(A;B) in bits, the information about the concept in the predictions. It is written above
-        the image, with a remark if no node has a tenth of it.
+        the image, with a remark if no node has a tenth of it, unless the map is `signed`.
+    signed : bool, default=False
+        Whether values may be negative, as parts of log-odds are. Colors are then symmetric about 0.
     carried, carried_error : ndarray of shape (n_timepoints,), optional
         Bits that the layer carries to the output from each time step, and their standard error.
         They are drawn above the image, with `information` as a dashed line.
@@ -56,8 +62,9 @@ class RelayMapDisplay:
         *,
         reliable=None,
         timepoints=None,
-        label="relay information (bits)",
+        label=_LABELS[False],
         information=None,
+        signed=False,
         carried=None,
         carried_error=None,
     ):
@@ -66,6 +73,7 @@ class RelayMapDisplay:
         self.timepoints = timepoints
         self.label = label
         self.information = information
+        self.signed = signed
         self.carried = carried
         self.carried_error = carried_error
 
@@ -95,6 +103,8 @@ class RelayMapDisplay:
             reliable=analyzer.reliable_[concept],
             timepoints=analyzer.timepoints_,
             information=analyzer.information_[concept],
+            signed=analyzer.method == INTERCHANGE,
+            label=_LABELS[analyzer.method == INTERCHANGE],
             **{
                 name: getattr(analyzer, f"{name}_")[concept]
                 for name in ("carried", "carried_error")
@@ -120,6 +130,9 @@ class RelayMapDisplay:
         """
         ax = axes_for(self, ax)
         self.title_ax_ = ax if self.carried is None else self._draw_carried(ax)
+        if self.signed and "norm" not in kwargs:
+            limit = kwargs.pop("vmax", np.nanmax(np.abs(self.relay_map), initial=1e-3))
+            kwargs = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} | kwargs
         self.image_ = draw_map(ax, self.relay_map, label=self.label, **kwargs)
         if self.reliable is not None and not np.all(self.reliable):
             self._hatch(ax)
@@ -169,6 +182,7 @@ class RelayMapDisplay:
     def _compare(self, ax):
         """Write above the image how much there is, and whether the map shows next to none of it."""
         text = f"I(A;B) = {self.information:.2f} bits"
-        if not np.nanmax(self.relay_map, initial=0.0) >= NOTHING * self.information:
+        shown = np.nanmax(self.relay_map, initial=0.0) >= NOTHING * self.information
+        if not shown and not self.signed:
             text += ", not shown here"
         ax.set_title(text, loc="right", fontsize="small")

@@ -9,12 +9,12 @@ from tqdm.auto import tqdm
 
 from .._docs import fill_docs
 from .._intervals import subsampling_interval
-from .._validation import check_alpha, check_integer, check_size, check_timepoints
+from .._validation import check_alpha, check_bool, check_integer, check_size, check_timepoints
 from ..panels import panel_to_tensor
 from ..panels._conversion import frames_to_tensor
 from ..relay._order import n_tied, strongest_nodes
 from ._ablation import Ablation, Knockout, mean_of_others, other_partitions
-from ._combination import combine_rankings
+from ._combination import combine_rankings, specific_scores
 from ._ranking import RANKINGS, rank_nodes
 from ._sweep import knockout_sweep, window_ends
 
@@ -41,6 +41,7 @@ def compare_rankings(
     concepts="ovr",
     timepoints=None,
     width=None,
+    specific=False,
     n_relays=0.25,
     test_size=0.5,
     value="mean",
@@ -79,6 +80,10 @@ def compare_rankings(
         Number of time steps of each knockout; None extends it to the end. Nodes that are knocked
         out to the end are also missing when the output is read. A knockout of one step in the
         middle of the series measures only what the nodes pass on.
+    specific : bool, default=False
+        Whether to make the scores of all methods specific before nodes are chosen, as
+        :func:`rank_nodes` does: a node's fraction for its concept less its mean fraction for the
+        others. Scores of your own are taken as they are.
     %(n_relays)s
     test_size : int, float or None, default=0.5
         Part of `X`, stratified by class, on which knockouts are measured; nodes are ranked on the
@@ -164,6 +169,7 @@ def compare_rankings(
     check_integer(n_draws, name="n_draws", low=1)
     check_integer(n_resamples, name="n_resamples", low=2)
     check_alpha(alpha)
+    check_bool(specific, name="specific")
     rankings = _check_rankings(rankings)
     rng, X, y = check_random_state(random_state), frames_to_tensor(X), column_or_1d(y, warn=True)
     find, measure = _split(X, y, find, test_size, rng)
@@ -190,6 +196,9 @@ def compare_rankings(
             method: _scores_of_method(method, estimator, *find, width, options)
             for method in tqdm(methods, disable=not verbose, desc="rankings")
         }
+    different = other_partitions(ablation.table)
+    if specific:
+        by_method = {name: specific_scores(each, different) for name, each in by_method.items()}
     scores = [
         _scores_of_ranking(name, ranking, by_method, shape) for name, ranking in rankings.items()
     ]
@@ -208,7 +217,6 @@ def compare_rankings(
     (loss, halves), (random_loss, random_halves) = _losses(
         ablation, (sets, random_sets), timepoints, stops, **options
     )
-    different = other_partitions(ablation.table)
     point = _quantities(loss, random_loss, different)
     resampled = [_quantities(*half, different) for half in zip(halves, random_halves, strict=True)]
     errors = _errors_of_random_sets(random_loss)

@@ -12,16 +12,19 @@ from tqdm.auto import tqdm
 
 from .._docs import fill_docs
 from .._validation import (
+    check_bool,
     check_choice,
     check_concepts,
     check_integer,
     check_recurrent,
     check_timepoints,
 )
-from ..analyzer import RelayAnalyzer
+from ..analyzer import INTERCHANGE, RelayAnalyzer
 from ..panels._panel import aligned_timepoints
 from ..relay import METHODS
 from ..relay._concepts import concept_values
+from ._ablation import other_partitions
+from ._combination import specific_scores
 
 # About how many numbers a batch may hold at once. It limits the memory, not the result.
 _MAX_NUMBERS = 2**24
@@ -39,6 +42,8 @@ def rank_nodes(
     align="start",
     layer=-1,
     state="h",
+    specific=False,
+    n_pairs=2000,
     n_steps=None,
     random_state=None,
     n_jobs=None,
@@ -59,6 +64,9 @@ def rank_nodes(
 
         "throughput", "contexts", "shapley", "shrink", "single", "gaussian"
             Relay information in bits; see :func:`relayestimators.relay.relay_scores`.
+        "interchange"
+            Part of what an exchange of all states changes, with its sign; see
+            :class:`~relayestimators.RelayAnalyzer`.
         "random"
             Random numbers, independent for each concept, time step and node.
         "readout"
@@ -83,6 +91,12 @@ def rank_nodes(
     state : {"h", "c"}, default="h"
         Hidden state, or memory cell of an LSTM. "readout" and the methods with gradients are
         available for hidden states only.
+    specific : bool, default=False
+        Whether to return the fraction that a node has of the absolute scores of a concept, with the
+        sign of its score, less its mean fraction of those of the other concepts. Such scores name
+        nodes that serve one concept and no other.
+    n_pairs : int, default=2000
+        Number of pairs of instances per concept and time step for "interchange".
     n_steps : int, optional
         Number of points of the integral. The default is 100 for "conductance", which needs one run
         for all time steps, and 20 for "integrated_gradients", which needs one for each.
@@ -94,7 +108,8 @@ def rank_nodes(
     -------
     ndarray of shape (n_concepts, n_timepoints, n_nodes)
         Scores; higher is more important. They are NaN at time steps that no instance has. Their
-        unit is bits of information for relay methods, and bits of log-odds for the last three.
+        unit is bits of information for relay methods, bits of log-odds for "interchange" and the
+        last three, and fractions if `specific`.
 
     Raises
     ------
@@ -149,6 +164,7 @@ def rank_nodes(
     """
     check_choice(method, name="method", choices=RANKINGS)
     check_choice(align, name="align", choices=("start", "end"))
+    check_bool(specific, name="specific")
     check_integer(1 if n_steps is None else n_steps, name="n_steps", low=1)
     check_recurrent(estimator)
     check_is_fitted(estimator)
@@ -156,10 +172,21 @@ def rank_nodes(
         raise ValueError(f"state={state!r} with method={method!r}; expected state='h'.")
     where = {"concepts": concepts, "timepoints": timepoints, "align": align}
     where |= {"layer": layer, "state": state}
-    if method in METHODS:
+    options = {"n_pairs": n_pairs, "n_steps": n_steps, "random_state": random_state}
+    scores = _scores(estimator, X, y, method, where, options, n_jobs=n_jobs, verbose=verbose)
+    if specific:
+        table = check_concepts(concepts, len(estimator.classes_))
+        return specific_scores(scores, other_partitions(table))
+    return scores
+
+
+def _scores(estimator, X, y, method, where, options, *, n_jobs, verbose):
+    """Return the scores of a method, of shape (n_concepts, n_timepoints, n_nodes)."""
+    n_pairs, n_steps, random_state = options.values()
+    if method in (*METHODS, INTERCHANGE):
         options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
-        frozen = FrozenEstimator(estimator)
-        analyzer = RelayAnalyzer(frozen, method=method, carried=False, **where, **options)
+        options |= {"n_pairs": n_pairs, "carried": False}
+        analyzer = RelayAnalyzer(FrozenEstimator(estimator), method=method, **where, **options)
         return analyzer.fit(X, y).relay_map_
     case = _make_case(estimator, X, y, **where)
     if method in _BY_GRADIENTS:
@@ -363,4 +390,4 @@ _BY_GRADIENTS = {
 }
 
 #: Names of the methods of :func:`rank_nodes`.
-RANKINGS = (*METHODS, *_WITHOUT_GRADIENTS, *_BY_GRADIENTS)
+RANKINGS = (*METHODS, INTERCHANGE, *_WITHOUT_GRADIENTS, *_BY_GRADIENTS)

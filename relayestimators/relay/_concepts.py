@@ -52,12 +52,7 @@ def concept_log_odds(logits, proba, concepts):
         Log-odds in nats: of the classes with the predicted value against all other classes. They
         are infinite for a concept with one value.
     """
-    smallest = np.finfo(np.float64).tiny
-    log_proba = np.log(np.maximum(np.asarray(proba, dtype=np.float64), smallest))
-    if logits is not None:
-        logits = log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
-        if np.allclose(np.exp(logits), proba, atol=1e-4):
-            log_proba = logits
+    log_proba = log_probabilities(logits, proba)
     predicted = concepts[np.argmax(proba, axis=1)]
     log_odds = np.empty(predicted.shape)
     for k, values in enumerate(concepts.T):
@@ -65,3 +60,26 @@ def concept_log_odds(logits, proba, concepts):
         inside = logsumexp(np.where(same, log_proba, -np.inf), axis=1)
         log_odds[:, k] = inside - logsumexp(np.where(same, -np.inf, log_proba), axis=1)
     return log_odds
+
+
+def log_probabilities(logits, proba):
+    """Return the logarithms of probabilities, from the logits if these belong to them.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (..., n_classes) or None
+        Output of the network. It is used if its softmax is `proba`, because it still differs
+        between instances where probabilities round to 1.
+    proba : ndarray of shape (..., n_classes)
+        Probabilities.
+
+    Returns
+    -------
+    ndarray of shape (..., n_classes), float64
+    """
+    if logits is not None:
+        logits = log_softmax(np.asarray(logits, dtype=np.float64), axis=-1)
+        if np.allclose(np.exp(logits), proba, atol=1e-4):
+            return logits
+    smallest = np.finfo(np.float64).tiny
+    return np.log(np.maximum(np.asarray(proba, dtype=np.float64), smallest))

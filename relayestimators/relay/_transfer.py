@@ -1,6 +1,7 @@
 """Information over pairs of instances: what of a source arrives in the prediction for a base."""
 
 import numpy as np
+from scipy.sparse import coo_array
 
 # Number of groups of instances of which each is left out once, and the fewest that are enough.
 _N_GROUPS, _FEWEST_GROUPS = 40, 5
@@ -84,6 +85,47 @@ def transferred(a_source, a_base, b, pairs):
     bias = (n_groups - 1) * (np.mean(without) - whole) - bias_of_pairs
     variance = (n_groups - 1) * np.var(without) - np.var(of_pair) / n_pairs
     return float(whole - bias), float(np.sqrt(max(variance, 0.0)))
+
+
+def mean_over_pairs(values, pairs):
+    r"""Return the mean of values over pairs, and its standard error.
+
+    Pairs that share an instance are not independent. The variance therefore counts the products of
+    the deviations of all pairs that share one (dyadic-robust errors [1]_):
+
+    .. math:: \frac{1}{P^2} \Big( \sum_i \big(\sum_{p \ni i} e_p\big)^2 - \sum_p e_p^2 \Big)
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_pairs, n_columns)
+    pairs : ndarray of shape (n_pairs, 2), int
+        The two instances of every pair.
+
+    Returns
+    -------
+    mean, error : ndarray of shape (n_columns,)
+
+    References
+    ----------
+    .. [1] P. M. Aronow, C. Samii, V. A. Assenova (2015). Cluster-robust variance estimation for
+       dyadic data. Political Analysis 23, 564-577.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relayestimators.relay._transfer import mean_over_pairs
+    >>> mean, error = mean_over_pairs(np.array([[0.0], [2.0]]), np.array([[0, 1], [2, 3]]))
+    >>> mean, error.round(2)
+    (array([1.]), array([0.71]))
+    """
+    mean, n_pairs = values.mean(axis=0), len(values)
+    away = values - mean
+    number = np.repeat(np.arange(n_pairs), 2)
+    member = coo_array((np.ones(2 * n_pairs), (pairs.ravel(), number))).tocsr()
+    alone = (away**2).sum(axis=0)
+    shared = ((member @ away) ** 2).sum(axis=0)
+    # Never smaller than without shared instances, which an estimate from few of them may be.
+    return mean, np.sqrt(np.maximum(shared - alone, alone)) / n_pairs
 
 
 def fewest(n_values):

@@ -31,7 +31,7 @@ BY_CAPTUM = [
     pytest.param(method, marks=needs_captum) for method in ("conductance", "integrated_gradients")
 ]
 BY_GRADIENTS = ["gradient", *BY_CAPTUM]
-ANY = [*METHODS, "random", "readout", "variance", *BY_GRADIENTS]
+ANY = [*METHODS, "interchange", "random", "readout", "variance", *BY_GRADIENTS]
 SHAPES = {
     "one layer": {},
     "both directions": {"module__bidirectional": True},
