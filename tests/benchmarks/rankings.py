@@ -5,6 +5,7 @@ from scipy.stats import t as student
 from tqdm import tqdm
 
 from relayestimators import load_panel
+from relayestimators._validation import check_concepts
 from relayestimators.classifiers import CELLS
 from relayestimators.datasets import make_memory_task
 from relayestimators.inspection import (
@@ -14,12 +15,15 @@ from relayestimators.inspection import (
     knockout_sweep,
     rank_nodes,
 )
+from relayestimators.inspection._ablation import other_partitions
+from relayestimators.inspection._combination import specific_scores
 from relayestimators.relay import METHODS
 
 from .tables import markdown
 
 STATES = {"RNN": ("RNN", "h"), "GRU": ("GRU", "h"), "LSTM": ("LSTM", "h"), "LSTM, c": ("LSTM", "c")}
-OF_CELLS = (*METHODS, "random", "variance")  # rankings that also work for memory cells
+OF_CELLS = (*METHODS, "interchange", "random", "variance")  # also for memory cells
+SPECIFIC = ("interchange", "knockout", "throughput", "readout")
 FIRST = "throughput * knockout"
 COMBINED = [("throughput", "knockout"), ("throughput", "readout"), ("throughput", "gradient")]
 
@@ -83,7 +87,9 @@ def run(quick):
         "networks (hidden states) with a 95 % interval over networks. *Behind* is how far the "
         f"ranking is behind `{FIRST}`, paired, with a 95 % interval over networks, and *in* is the "
         "number of networks in which it is behind. `A * B` is `combine_rankings`. `knockout` is "
-        "the change of the log-odds if the node is clamped alone, over the same window."
+        "the change of the log-odds if the node is clamped alone, over the same window. "
+        "`interchange` exchanges states after the first time step of the window. *Specific* scores "
+        "are a node's fraction for the concept less its mean fraction for the others."
     ]
     for name, make in SETS.items():
         parts += _tables(name, make, seeds, quick)
@@ -128,6 +134,7 @@ def _ranked(net, find, options, state, seed):
     steps = sorted({t for window in options.values() for t in window["timepoints"]})
     shared = {key: value for key, value in options[None].items() if key != "timepoints"}
     shared |= {"state": state, "random_state": seed}
+    concepts = check_concepts(shared.get("concepts", "ovr"), len(net.classes_))
     made = {
         method: rank_nodes(net, *find, method=method, timepoints=steps, **shared)
         for method in (RANKINGS if state == "h" else OF_CELLS)
@@ -142,6 +149,10 @@ def _ranked(net, find, options, state, seed):
             for parts in COMBINED
             if here.keys() >= set(parts)
         } | here
+        for method in SPECIFIC:
+            if method in here:
+                different = other_partitions(concepts)
+                ranked[width][f"specific {method}"] = specific_scores(here[method], different)
     return ranked
 
 
