@@ -20,6 +20,7 @@ from relayestimators._runtime import processor
 from . import (
     accuracy,
     calibration,
+    causal,
     composite,
     knockouts,
     parallel,
@@ -34,6 +35,7 @@ PARTS = {
     "truth": truth,
     "planted": planted,
     "composite": composite,
+    "causal": causal,
     "calibration": calibration,
     "speed": speed,
     "knockouts": knockouts,

@@ -198,6 +198,41 @@ def automaton(seed, n, *, n_steps=8, idle=8, gain=4.0):
     return Net(module, torch.as_tensor(X), parity[:, None], truth)
 
 
+def parity(seed, n, *, n_bits=2, idle=6, delay=3):
+    """A bit that is the parity of bits in as many nodes, which no fewer of them show.
+
+    Bits are shown at the first time step and held. At the last one a pulse lets further nodes count
+    them: node m of these is on if at least m bits are 1, and the readout adds them up with
+    alternating signs.
+    """
+    rng = np.random.default_rng([17, seed, n])
+    n_nodes = 2 * n_bits + idle
+    module, weights = _empty("rnn", n_bits + 1 + n_nodes, n_nodes, 1)
+    where = rng.permutation(n_nodes)
+    stores, counters, others = np.split(where, [n_bits, 2 * n_bits])
+    bits = rng.integers(0, 2, (n, n_bits))
+    X = np.zeros((n, n_bits + 1 + n_nodes, delay + 1))
+    X[:, :n_bits, 0] = 2 * bits - 1
+    X[:, n_bits, -1] = 1.0
+    X[:, n_bits + 1 :] = rng.normal(size=(n, n_nodes, delay + 1))
+    with torch.no_grad():
+        entry, recurrent = weights["recurrent.weight_ih_l0"], weights["recurrent.weight_hh_l0"]
+        entry[stores, np.arange(n_bits)] = 3.0
+        recurrent[stores, stores] = 3.0
+        for m, node in enumerate(counters, start=1):
+            recurrent[node, stores] = 3.0
+            weights["recurrent.bias_ih_l0"][node] = -40.0
+            entry[node, n_bits] = 40.0 + 3.0 * (n_bits + 1 - 2 * m)
+            sign = 5.0 if m % 2 else -5.0
+            weights["readout.weight"][:, node] = torch.tensor([-sign, sign]).double()
+        for node in others:
+            entry[node, n_bits + 1 + node] = 0.5
+        if n_bits % 2 == 0:
+            weights["readout.bias"][:] = torch.tensor([5.0, -5.0]).double()
+    truth = {(0, t): stores for t in range(delay)} | {(0, delay): counters}
+    return Net(module, torch.as_tensor(X), bits.sum(axis=1, keepdims=True) % 2, truth)
+
+
 def _remembered(rng, n, n_timepoints, noise):
     """Return a panel that shows a bit at the first time step, and the bits."""
     bits = rng.integers(0, 2, (n, 1))
