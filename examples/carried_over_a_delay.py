@@ -1,4 +1,9 @@
-"""Compare what nodes know with what a layer carries to the output, during the delay of a task."""
+"""Compare what nodes know with what a layer carries to the output, and through which nodes.
+
+With a file name, the maps of the LSTM are drawn there: python carried_over_a_delay.py maps.png
+"""
+
+import sys
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
@@ -22,8 +27,9 @@ timepoints = np.arange(*task.delay)[::3]
 print("mean over two bits           I(A;B)  time step  strongest node  carried by the layer")
 for name, state in (("RNN", "h"), ("GRU", "h"), ("LSTM", "h"), ("LSTM", "c")):
     where = {"concepts": task.concepts, "timepoints": timepoints, "state": state}
-    relays = RelayAnalyzer(FrozenEstimator(nets[name]), random_state=0, **where).fit(X, y)
-    result = interchange_information(nets[name], X, y, random_state=0, **where)
+    frozen = FrozenEstimator(nets[name])
+    relays = RelayAnalyzer(frozen, carried=False, random_state=0, **where).fit(X, y)
+    result = interchange_information(frozen, X, y, random_state=0, **where)
     kind = "memory cells" if state == "c" else "hidden states"
     strongest, carried = relays.relay_map_.max(axis=2).mean(axis=0), result.carried.mean(axis=0)
     error = np.sqrt(np.square(result.carried_error).sum(axis=0)) / 2
@@ -32,3 +38,26 @@ for name, state in (("RNN", "h"), ("GRU", "h"), ("LSTM", "h"), ("LSTM", "c")):
             f"{name:5} {kind:22} {relays.information_.mean():.2f}    {t:4}       "
             f"{strongest[i]:.2f}            {carried[i]:.2f} ± {error[i]:.2f}"
         )
+
+# Which nodes carry the first bit: what they know beside what an exchange attributes to them.
+if len(sys.argv) > 1:
+    import matplotlib.pyplot as plt
+
+    from relayestimators.displays import RelayMapDisplay
+
+    figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
+    kinds = {"h": "hidden states", "c": "memory cells"}
+    titles = {"throughput": "what nodes know", "interchange": "what they carry"}
+    for row, (state, kind) in zip(axes, kinds.items(), strict=True):
+        for ax, (method, title) in zip(row, titles.items(), strict=True):
+            relays = RelayAnalyzer(
+                FrozenEstimator(nets["LSTM"]),
+                method=method,
+                concepts=task.concepts,
+                state=state,
+                random_state=0,
+            )
+            display = RelayMapDisplay.from_estimator(relays.fit(X, y), ax=ax)
+            display.title_ax_.set_title(f"{kind}: {title}", loc="left", fontsize="medium")
+    figure.suptitle("A bit that an LSTM is shown at time step 0 and asked for at time step 12")
+    figure.savefig(sys.argv[1], dpi=80)

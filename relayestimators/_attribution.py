@@ -30,6 +30,9 @@ _CHUNK = 4
 _FEWER = 2
 _FEWER_SAME = 4
 
+# Number of orders of nodes for windows of several time steps, and most clamps that run at once.
+_ORDERS, _CLAMPS = 40, 32
+
 #: A gap of more than this fraction of the total is too wide.
 TOO_WIDE = 0.25
 
@@ -88,8 +91,14 @@ class Pairs(NamedTuple):
     concept: int
     differ: np.ndarray
 
+    def take(self, rows):
+        """Return some of the pairs."""
+        return Pairs(self.base[rows], self.source[rows], self.concept, self.differ[rows])
 
-def attribute(layer, truth, coded, wanted, *, n_pairs, credit, seed, n_jobs=None, verbose=0):
+
+def attribute(
+    layer, truth, coded, wanted, *, n_pairs, credit, seed, window=1, n_jobs=None, verbose=0
+):
     """Attribute exchanges at every time step to the nodes.
 
     Parameters
@@ -109,6 +118,8 @@ def attribute(layer, truth, coded, wanted, *, n_pairs, credit, seed, n_jobs=None
         gradients leave too wide a gap that matters.
     seed : int
         Seed of the pairs.
+    window : int or None, default=1
+        Number of time steps for which nodes follow the source; None is to the end.
     n_jobs, verbose : int
         As elsewhere.
 
@@ -121,14 +132,14 @@ def attribute(layer, truth, coded, wanted, *, n_pairs, credit, seed, n_jobs=None
     seeds = np.random.SeedSequence(seed).spawn(n_steps)
     steps = list(zip(range(n_steps), seeds, strict=True))
     tasks = [steps[at : at + _CHUNK] for at in range(0, n_steps, _CHUNK)]
-    shared = layer, truth, coded, wanted, n_pairs, credit
+    shared = layer, truth, coded, wanted, n_pairs, credit, window
     shown = {"verbose": verbose, "desc": "attributions"}
     return run_tasks(_attribute, tasks, *shared, n_jobs=n_jobs, **shown)
 
 
-def _attribute(steps, layer, truth, coded, wanted, n_pairs, credit):
+def _attribute(steps, layer, truth, coded, wanted, n_pairs, credit, window):
     """Return the attributions of some time steps; this is the task of a worker."""
-    run = None if credit == "permutations" else differentiable(layer)
+    run = None if credit == "permutations" else differentiable(layer, window)
     if run is None and credit == "gradients":
         raise TypeError(
             "credit='gradients' needs a RecurrentNetwork, or for state='h' another module with "
@@ -142,7 +153,7 @@ def _attribute(steps, layer, truth, coded, wanted, n_pairs, credit):
         rng = np.random.default_rng(seed)
         parts = None if run is None else _by_gradients(run, *of_step, n_pairs, rng)
         if parts is None or (credit == "auto" and _too_wide(parts)[wanted[:, step]].any()):
-            parts = _by_permutations(*of_step, n_pairs // _FEWER, rng)
+            parts = _by_permutations(*of_step, n_pairs // _FEWER, window, rng)
         found.append(parts)
     return found
 
@@ -294,17 +305,63 @@ def _summary(of_concepts, n_nodes, permutations):
 # ---------------------------------------------------------------- gradients
 
 
-class _Edited:
-    """A module with ``forward_with``, run with the states of a time step replaced."""
+class Exchange:
+    """Runs of bases whose states are moved towards those of sources, with gradients.
 
-    def __init__(self, module, panel, layer):
-        self._module, self._panel, self._layer = module, panel, layer
+    Parameters
+    ----------
+    module : Module
+        Whose outputs are wanted, without gradients of its own.
+    panel : Tensor of shape (n_instances, n_channels, n_timepoints)
+    layer : Layer
+    window : int or None
+        Number of time steps; None is to the end.
+    """
 
-    def logits(self, rows, timepoint, states):
-        def edit(h, t, *, nodes):
-            return states[:, nodes] if t == timepoint else h
+    def __init__(self, module, panel, layer, window):
+        self._module, self._panel, self._layer, self._window = module, panel, layer, window
+        self._hidden = torch.as_tensor(layer.hidden).to(panel)
+        self._ends = torch.as_tensor(ends_of(layer.hidden), device=panel.device)
+        self._tail = None
+        if window == 1 and isinstance(module, RecurrentNetwork):
+            self._tail = Tail(module, panel, layer.layer, layer.state)
 
-        return self._module.forward_with(self._panel[rows], edit, layer=self._layer)
+    def logits(self, base, source, timepoint, timepoints, gate):
+        """Return outputs with states h + gate * (that of the source - h) within the window.
+
+        Parameters
+        ----------
+        base, source : Tensor of shape (n_rows,), int64
+            Instances.
+        timepoint : int
+            First time step of the window, of all bases.
+        timepoints : Tensor of shape (n_rows,), int64
+            The time step of the sources.
+        gate : Tensor of shape (n_rows, n_nodes)
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_classes)
+        """
+        if self._tail is not None:
+            own, other = self._hidden[base, timepoint], self._hidden[source, timepoints]
+            return self._tail.logits(base, timepoint, own + gate * (other - own))
+
+        def edit(states, step, *, nodes):
+            ahead = step - timepoint
+            if ahead < 0 or (self._window is not None and ahead >= self._window):
+                return states
+            at = torch.minimum(timepoints + ahead, self._ends[source])
+            return states + gate[:, nodes] * (self._hidden[source, at][:, nodes] - states)
+
+        options = {} if self._layer.state == "h" else {"state": self._layer.state}
+        options["layer"] = self._layer.layer
+        return self._module.forward_with(self._panel[base], edit, **options)
+
+
+def ends_of(hidden):
+    """Return the last time step of every series."""
+    return (~np.isnan(hidden[:, :, 0])).sum(axis=1) - 1
 
 
 class Differentiable(NamedTuple):
@@ -312,8 +369,7 @@ class Differentiable(NamedTuple):
 
     Parameters
     ----------
-    tail : object
-        Has ``logits(rows, timepoint, states)``.
+    exchange : Exchange
     intact : Tensor of shape (n_instances, n_classes)
         Output without an exchange.
     is_proba : bool
@@ -322,7 +378,7 @@ class Differentiable(NamedTuple):
         About how many numbers a row of a batch needs.
     """
 
-    tail: object
+    exchange: Exchange
     intact: torch.Tensor
     is_proba: bool
     per_row: int
@@ -332,12 +388,13 @@ class Differentiable(NamedTuple):
         return output.clamp(min=torch.finfo(output.dtype).tiny).log() if self.is_proba else output
 
 
-def differentiable(layer):
+def differentiable(layer, window):
     """Return the network of a layer with gradients, or None if it has none.
 
     Parameters
     ----------
     layer : Layer
+    window : int or None
 
     Returns
     -------
@@ -357,10 +414,8 @@ def differentiable(layer):
     panel = panel.to(next(module.parameters()))
     with torch.no_grad():
         intact = module(panel)
-    of = (module, panel, layer.layer)
-    tail = Tail(*of, layer.state) if ours else _Edited(*of)
     per_row = 16 * layer.hidden.shape[2] * getattr(module, "num_layers", 1) * panel.shape[2]
-    return Differentiable(tail, intact, is_proba, per_row)
+    return Differentiable(Exchange(module, panel, layer, window), intact, is_proba, per_row)
 
 
 def _by_gradients(run, layer, when, truth, coded, n_pairs, rng):
@@ -379,52 +434,37 @@ def _by_gradients(run, layer, when, truth, coded, n_pairs, rng):
             here = np.flatnonzero(when[pairs.base] == t)
             size = max(1, _MAX_NUMBERS // run.per_row)
             for rows in np.split(here, range(size, len(here), size)):
-                batch = Pairs(pairs.base[rows], pairs.source[rows], concept, differ[rows])
-                states = _states_of(run, layer, when, batch)
-                change[rows] = _change(run, batch, int(t), states[1], truth, coded)
+                batch = pairs.take(rows)
+                before = run.log_proba(run.intact[torch.as_tensor(batch.base)])
+                with torch.no_grad():
+                    odds = _odds(run, batch, when, np.ones(len(rows)), n_nodes, truth, coded)[0]
+                    change[rows] = odds.cpu() - log_odds(before, batch, truth, coded).cpu()
                 rows = rows[differ[rows]]
                 if len(rows):
-                    part = _parts(run, batch, int(t), states, alpha[rows], truth, coded)
-                    parts[rows] = part
+                    of = pairs.take(rows), when, alpha[rows], n_nodes
+                    with torch.enable_grad():
+                        odds, gate = _odds(run, *of, truth, coded)
+                        parts[rows] = torch.autograd.grad(odds.sum(), gate)[0].cpu()
         found.append((pairs, parts, change))
     return _summary(found, n_nodes, False)
 
 
-def _states_of(run, layer, when, pairs):
-    """Return the states of bases and sources as tensors."""
-    return [
-        torch.as_tensor(layer.hidden[who, when[who]]).to(run.intact)
-        for who in (pairs.base, pairs.source)
-    ]
-
-
-def _change(run, pairs, timepoint, states, truth, coded):
-    """Return the change of log-odds if all states are exchanged."""
-    with torch.no_grad():
-        rows = torch.as_tensor(pairs.base, device=states.device)
-        outputs = run.tail.logits(rows, timepoint, states), run.intact[rows]
-        after, before = (log_odds(run.log_proba(output), pairs, truth, coded) for output in outputs)
-        return (after - before).cpu().double().numpy()
-
-
-def _parts(run, pairs, timepoint, states, alpha, truth, coded):
-    """Return the parts of the nodes, at one point of the path between base and source per pair."""
-    rows = np.flatnonzero(pairs.differ)
-    pairs = Pairs(pairs.base[rows], pairs.source[rows], pairs.concept, pairs.differ[rows])
-    base, source = (part[torch.as_tensor(rows, device=part.device)] for part in states)
-    alpha = torch.as_tensor(alpha, device=base.device, dtype=base.dtype)[:, None]
-    with torch.enable_grad():
-        between = (base + alpha * (source - base)).requires_grad_(True)
-        output = run.tail.logits(torch.as_tensor(pairs.base), timepoint, between)
-        odds = log_odds(run.log_proba(output), pairs, truth, coded)
-        gradient = torch.autograd.grad(odds.sum(), between)[0]
-    return ((source - base) * gradient).detach().cpu().double().numpy()
+def _odds(run, pairs, when, alpha, n_nodes, truth, coded):
+    """Return log-odds at one point of the path between base and source per pair, and the gate."""
+    like = {"device": run.intact.device, "dtype": run.intact.dtype}
+    gate = torch.as_tensor(alpha, **like)[:, None].repeat(1, n_nodes).requires_grad_(True)
+    base, source, timepoints = (
+        torch.as_tensor(part, device=run.intact.device)
+        for part in (pairs.base, pairs.source, when[pairs.source])
+    )
+    output = run.exchange.logits(base, source, int(when[pairs.base[0]]), timepoints, gate)
+    return log_odds(run.log_proba(output), pairs, truth, coded), gate
 
 
 # ---------------------------------------------------------------- permutations
 
 
-def _by_permutations(layer, when, truth, coded, n_pairs, rng):
+def _by_permutations(layer, when, truth, coded, n_pairs, window, rng):
     """Return the attributions of one time step by exchanging nodes in random orders."""
     present, n_nodes = np.flatnonzero(when >= 0), layer.hidden.shape[2]
     joint = np.unique(truth, axis=0, return_inverse=True)[1].ravel()
@@ -439,10 +479,15 @@ def _by_permutations(layer, when, truth, coded, n_pairs, rng):
     parts, change = np.zeros((n_concepts, len(base), n_nodes)), np.zeros((n_concepts, len(base)))
     for t in np.unique(when[base]):
         here = np.flatnonzero(when[base] == t)
-        size = max(1, _MAX_NUMBERS // (4 * n_nodes * n_nodes))
+        if window == 1:
+            size = max(1, _MAX_NUMBERS // (4 * n_nodes * n_nodes))
+        else:  # nodes run on freely until they are exchanged, so that a batch needs one order
+            size = -(-len(here) // _ORDERS)
         for rows in np.split(here, range(size, len(here), size)):
+            if window != 1:
+                orders[rows] = orders[rows[0]]
             each = [Pairs(base[rows], source[rows], k, differ[rows, k]) for k in range(n_concepts)]
-            path = _along_orders(layer, when, each[0], int(t), orders[rows])
+            path = _along_orders(layer, when, each[0], int(t), orders[rows], window)
             for k, pairs in enumerate(each):
                 odds = log_odds(path, pairs, truth, coded).numpy()  # 1 + n_nodes, pairs
                 ordered = np.empty((len(rows), n_nodes))
@@ -456,7 +501,7 @@ def _by_permutations(layer, when, truth, coded, n_pairs, rng):
     return _summary(found, n_nodes, True)
 
 
-def _along_orders(layer, when, pairs, timepoint, orders):
+def _along_orders(layer, when, pairs, timepoint, orders, window):
     """Return log-probabilities after the exchange of the first nodes of an order, from none to all.
 
     Parameters
@@ -467,20 +512,32 @@ def _along_orders(layer, when, pairs, timepoint, orders):
     timepoint : int
         Time step of the bases.
     orders : ndarray of shape (n_pairs, n_nodes), int
-        Order of the nodes for every pair.
+        Order of the nodes for every pair; the same for all pairs if `window` is not 1.
+    window : int or None
 
     Returns
     -------
     Tensor of shape (1 + n_nodes, n_pairs, n_classes), float64
     """
-    n_nodes, rank = orders.shape[1], np.argsort(orders, axis=1)
-    base, source = (layer.hidden[who, when[who]] for who in (pairs.base, pairs.source))
-    nodes, panel = np.arange(n_nodes), _safe_indexing(layer.X, pairs.base)
-    window = timepoint, timepoint + 1, layer.layer, layer.state
-    clamps = [
-        Clamp(nodes, np.where(rank < n_exchanged, source, base)[:, None], *window)
-        for n_exchanged in range(n_nodes + 1)
-    ]
-    run = layer.estimator.knock_out(panel, clamps)
-    logits = getattr(run, "logits", None)
-    return torch.as_tensor(log_probabilities(logits, run.proba))
+    n_nodes, panel = orders.shape[1], _safe_indexing(layer.X, pairs.base)
+    place = {"layer": layer.layer, "state": layer.state, "start": timepoint}
+    if window == 1:
+        rank = np.argsort(orders, axis=1)
+        base, source = (layer.hidden[who, when[who]] for who in (pairs.base, pairs.source))
+        place["stop"] = timepoint + 1
+        clamps = [
+            Clamp(np.arange(n_nodes), np.where(rank < n, source, base)[:, None], **place)
+            for n in range(n_nodes + 1)
+        ]
+    else:
+        place["stop"] = None if window is None else timepoint + window
+        ahead = np.maximum(np.arange(layer.hidden.shape[1]) - timepoint, 0)
+        at = when[pairs.source][:, None] + ahead
+        at = np.minimum(at, ends_of(layer.hidden)[pairs.source][:, None])
+        states = layer.hidden[pairs.source[:, None], at][:, :, orders[0]]
+        clamps = [Clamp(orders[0, :n], states[:, :, :n], **place) for n in range(n_nodes + 1)]
+    found = []
+    for at in range(0, len(clamps), _CLAMPS):
+        run = layer.estimator.knock_out(panel, clamps[at : at + _CLAMPS])
+        found.append(log_probabilities(getattr(run, "logits", None), run.proba))
+    return torch.as_tensor(np.concatenate(found))

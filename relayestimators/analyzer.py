@@ -83,6 +83,9 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     carried : bool, default=True
         Whether to measure what the layer carries to the output, ``carried_``, and to compare the
         map with it. This takes about as long as a knockout at every time step.
+    window : int or None, default=1
+        With "interchange": number of time steps for which the nodes follow the source; None is to
+        the end.
     n_pairs : int, default=2000
         With "interchange": number of pairs of instances with different values, per concept and time
         step.
@@ -240,6 +243,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         n_resamples=0,
         alpha=0.05,
         carried=True,
+        window=1,
         n_pairs=2000,
         credit="auto",
         random_state=None,
@@ -260,6 +264,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         self.n_resamples = n_resamples
         self.alpha = alpha
         self.carried = carried
+        self.window = window
         self.n_pairs = n_pairs
         self.credit = credit
         self.random_state = random_state
@@ -346,6 +351,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             coded,
             carried.get("carried"),
             carried.get("carried_error"),
+            window=self.window,
             n_pairs=self.n_pairs,
             credit=self.credit,
             seed=rng.randint(2**31 - 1),
@@ -413,6 +419,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
                 f"n_relays={self.n_relays!r}; expected a number with method='interchange', which "
                 "has no p-values."
             )
+        check_integer(1 if self.window is None else self.window, name="window", low=1)
         check_integer(self.n_pairs, name="n_pairs", low=2)
         check_choice(self.credit, name="credit", choices=CREDITS)
         check_alpha(self.alpha)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import platform
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -184,7 +185,8 @@ def write_study(results, folder, *, settings):
     -------
     list of Path
         Files that were written: table.txt, results.json, relay_map.csv, knockouts.csv,
-        relay_maps.png, knockouts.png.
+        relay_maps.png, knockouts.png, and for every network and class a picture of what is known,
+        carried and needed in the folder known_carried_needed.
 
     See Also
     --------
@@ -231,7 +233,7 @@ def write_study(results, folder, *, settings):
     _write_csv(paths["knockouts.csv"], _KNOCKOUT_COLUMNS, _knockout_rows(results))
     _draw_maps(results, paths["relay_maps.png"])
     _draw_knockouts(results, paths["knockouts.png"])
-    return list(paths.values())
+    return [*paths.values(), *_draw_pictures(results, folder / "known_carried_needed")]
 
 
 def _as_json(result):
@@ -319,12 +321,45 @@ def _draw_knockouts(results, path):
     figure, axes = _grid(results, 5.0, 3.2)
     for row, (name, result) in zip(axes, results.items(), strict=True):
         for concept, ax in enumerate(row):
-            KnockoutDisplay(
-                result.loss[concept, :, concept],
-                result.random_loss[concept, :, :, concept],
-                timepoints=result.timepoints,
-                intact=result.information[concept],
-            ).plot(ax=ax, legend=False)
+            _draw_knockout(result, concept, ax, result.timepoints)
             ax.set_title(f"{name}, class {result.analyzer.classes_[concept]}")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     figure.savefig(path, dpi=120)
+
+
+def _draw_knockout(result, concept, ax, timepoints):
+    """Draw what knockouts lose of the own class, for one network and class."""
+    KnockoutDisplay(
+        result.loss[concept, :, concept],
+        result.random_loss[concept, :, :, concept],
+        timepoints=timepoints,
+        intact=result.information[concept],
+    ).plot(ax=ax, legend=False)
+
+
+def _draw_pictures(results, folder):
+    """Draw what is known, carried and needed, in a file per network and class; return the files."""
+    from matplotlib.figure import Figure
+
+    folder.mkdir(exist_ok=True)
+    paths = []
+    for name, result in results.items():
+        analyzer = result.analyzer
+        for concept, label in enumerate(analyzer.classes_):
+            n_rows = 2 + hasattr(analyzer, "carried_")
+            figure = Figure(figsize=(7.0, 2.3 + 1.5 * n_rows), layout="constrained")
+            ratios = (1.0, 2.8, 1.4)[-n_rows:]
+            *upper, middle, lower = figure.subplots(n_rows, 1, sharex=True, height_ratios=ratios)
+            above = upper[0] if upper else None
+            known = RelayMapDisplay.from_estimator(
+                analyzer, concept=concept, ax=middle, carried_ax=above
+            )
+            known.title_ax_.set_title(f"{name}, class {label}", loc="left")
+            steps = np.searchsorted(analyzer.timepoints_, result.timepoints)
+            _draw_knockout(result, concept, lower, steps)
+            middle.set_xlabel("")
+            lower.legend(fontsize="x-small")
+            words = f"{name}_{concept}_{label}"
+            paths.append(folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', words)}.png")
+            figure.savefig(paths[-1], dpi=120)
+    return paths

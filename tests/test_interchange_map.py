@@ -7,11 +7,13 @@ import pytest
 import torch
 from conftest import cut_short, make_panel
 from known_nets import exclusive_or_net, hand_made_net, latches, repeated_net, two_bit_net
+from scipy.special import logsumexp
 from sklearn.frozen import FrozenEstimator
 
 from relayestimators import GRUClassifier, LSTMClassifier, RelayAnalyzer, RNNClassifier
 from relayestimators._attribution import Pairs, draw_pairs, log_odds
 from relayestimators.inspection import combine_rankings, compare_rankings, rank_nodes
+from relayestimators.networks import Clamp
 from relayestimators.relay._transfer import mean_over_pairs
 
 
@@ -353,6 +355,7 @@ def test_rankings_are_compared_by_specific_scores():
         ({"n_permutations": 20}, ValueError, "n_permutations=20; expected 0 with method='interch"),
         ({"n_resamples": 5}, ValueError, "n_resamples=5; expected 0 with method='interchange'"),
         ({"n_relays": "auto"}, ValueError, "n_relays='auto'; expected a number with method='int"),
+        ({"window": 0}, ValueError, "window=0; expected an integer >= 1"),
         ({"n_pairs": 1}, ValueError, "n_pairs=1; expected an integer >= 2"),
         ({"n_pairs": 2.5}, TypeError, "n_pairs=2.5"),
         ({"credit": "shapley"}, ValueError, "credit='shapley'; expected one of 'auto'"),
@@ -373,3 +376,59 @@ def test_time_steps_without_pairs_are_unknown():
     assert np.isnan(relays.relay_map_).all()
     assert np.isnan(relays.total_).all()
     assert not relays.reliable_.any()
+
+
+# ---------------------------------------------------------------- windows
+
+
+@CREDITS
+def test_nodes_that_follow_the_source_to_the_end_replace_later_input(credit):
+    net, X, y = repeated_net()
+    relays = analyze(net, X, y, window=None, credit=credit, timepoints=[0, 2])
+    np.testing.assert_allclose(relays.relay_map_[:, :, 0], relays.total_, rtol=1e-3)
+    assert relays.total_.min() > 10
+    assert (relays.relay_map_[:, :, 1:] == 0).all()
+    short = analyze(net, X, y, window=4, credit=credit, timepoints=[0])
+    assert np.abs(short.relay_map_).max() < 1e-6
+
+
+@pytest.mark.parametrize("window", [3, None])
+@pytest.mark.parametrize("where", [{"layer": 0, "state": "c"}, {"layer": 1, "align": "end"}])
+def test_gradients_and_permutations_agree_about_windows(trained, where, window):
+    net, X, y = trained
+    options = {"timepoints": [6], "n_pairs": 3000, "window": window} | where
+    gradients, permutations = (
+        analyze(net, X, y, credit=credit, **options) for credit in ("gradients", "permutations")
+    )
+    np.testing.assert_allclose(permutations.gap_, 0.0, atol=1e-4)
+    error = np.hypot(gradients.relay_map_error_, permutations.relay_map_error_)
+    assert (np.abs(gradients.relay_map_ - permutations.relay_map_) / error).mean() < 1.4
+    error = np.hypot(gradients.total_error_, permutations.total_error_)
+    assert (np.abs(gradients.total_ - permutations.total_) < 4 * error).all()
+
+
+@CREDITS
+@pytest.mark.parametrize("window", [1, 2, None])
+def test_totals_are_those_of_states_that_are_clamped(trained, credit, window):
+    """The total is that of clamps of all nodes, pair by pair, over many pairs."""
+    net, X, y = trained
+    relays = analyze(net, X, y, timepoints=[4], window=window, credit=credit, n_pairs=3000)
+    hidden, lengths = net.hidden_states(X), (~np.isnan(X[:, 0])).sum(axis=1)
+    base, source = np.random.default_rng(1).integers(0, len(X), (2, 4000))
+    at = np.minimum(np.arange(X.shape[2]), lengths[source, None] - 1)
+    stop = None if window is None else 4 + window
+    values = hidden[source[:, None], at]
+    run = net.unroll(X[base], clamp=Clamp(np.arange(6), values, 4, stop))
+    before = net.unroll(X[base])
+    for concept, label in enumerate(net.classes_):
+        change = [
+            each[:, concept] - logsumexp(np.delete(each, concept, axis=1), axis=1)
+            for each in (run.logits, before.logits)
+        ]
+        differ = (y[base] == label) != (y[source] == label)
+        sign = np.where(y[source] == label, 1, -1)[differ]
+        expected = (sign * (change[0] - change[1])[differ] / np.log(2)).mean()
+        # Pairs are drawn alike: all that differ are equally likely.
+        assert relays.total_[concept, 0] == pytest.approx(
+            expected, abs=4 * relays.total_error_.max()
+        )

@@ -90,7 +90,7 @@ class RelayMapDisplay:
             Column of ``concepts_``.
         %(ax)s
         **kwargs : dict
-            Options of ``Axes.imshow``.
+            Options of `plot`.
 
         Returns
         -------
@@ -114,12 +114,14 @@ class RelayMapDisplay:
         return display.plot(ax=ax, **kwargs)
 
     @fill_docs
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax=None, *, carried_ax=None, **kwargs):
         """Draw the image.
 
         Parameters
         ----------
         %(ax)s
+        carried_ax : matplotlib Axes, optional
+            Axes for what is carried; by default new ones above the image.
         **kwargs : dict
             Options of ``Axes.imshow``.
 
@@ -129,7 +131,7 @@ class RelayMapDisplay:
             Itself.
         """
         ax = axes_for(self, ax)
-        self.title_ax_ = ax if self.carried is None else self._draw_carried(ax)
+        self.title_ax_ = ax if self.carried is None else self._draw_carried(ax, carried_ax)
         if self.signed and "norm" not in kwargs:
             limit = kwargs.pop("vmax", np.nanmax(np.abs(self.relay_map), initial=1e-3))
             kwargs = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} | kwargs
@@ -142,10 +144,12 @@ class RelayMapDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _draw_carried(self, ax):
-        """Draw what the layer carries in axes above the image, and return these."""
+    def _draw_carried(self, ax, above):
+        """Draw what the layer carries, in axes above the image if none are given; return these."""
         place = ax.get_subplotspec()
-        if place is None:  # axes that somebody put somewhere by hand
+        if above is not None:
+            pass
+        elif place is None:  # axes that somebody put somewhere by hand
             above = ax.inset_axes([0, 1.04, 1, 0.28], sharex=ax)
         else:
             upper, lower = place.subgridspec(2, 1, height_ratios=(1, 3.5), hspace=0.05)

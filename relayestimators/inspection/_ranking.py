@@ -43,6 +43,7 @@ def rank_nodes(
     layer=-1,
     state="h",
     specific=False,
+    window=1,
     n_pairs=2000,
     n_steps=None,
     random_state=None,
@@ -95,6 +96,8 @@ def rank_nodes(
         Whether to return the fraction that a node has of the absolute scores of a concept, with the
         sign of its score, less its mean fraction of those of the other concepts. Such scores name
         nodes that serve one concept and no other.
+    window : int or None, default=1
+        Number of time steps for which nodes are exchanged for "interchange"; None is to the end.
     n_pairs : int, default=2000
         Number of pairs of instances per concept and time step for "interchange".
     n_steps : int, optional
@@ -172,27 +175,25 @@ def rank_nodes(
         raise ValueError(f"state={state!r} with method={method!r}; expected state='h'.")
     where = {"concepts": concepts, "timepoints": timepoints, "align": align}
     where |= {"layer": layer, "state": state}
-    options = {"n_pairs": n_pairs, "n_steps": n_steps, "random_state": random_state}
-    scores = _scores(estimator, X, y, method, where, options, n_jobs=n_jobs, verbose=verbose)
+    options = {"window": window, "n_pairs": n_pairs, "random_state": random_state}
+    options |= {"n_jobs": n_jobs, "verbose": verbose}
+    scores = _scores(estimator, X, y, method, where, options, n_steps)
     if specific:
         table = check_concepts(concepts, len(estimator.classes_))
         return specific_scores(scores, other_partitions(table))
     return scores
 
 
-def _scores(estimator, X, y, method, where, options, *, n_jobs, verbose):
+def _scores(estimator, X, y, method, where, options, n_steps):
     """Return the scores of a method, of shape (n_concepts, n_timepoints, n_nodes)."""
-    n_pairs, n_steps, random_state = options.values()
     if method in (*METHODS, INTERCHANGE):
-        options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
-        options |= {"n_pairs": n_pairs, "carried": False}
-        analyzer = RelayAnalyzer(FrozenEstimator(estimator), method=method, **where, **options)
-        return analyzer.fit(X, y).relay_map_
+        options = {"method": method, "carried": False} | where | options
+        return RelayAnalyzer(FrozenEstimator(estimator), **options).fit(X, y).relay_map_
     case = _make_case(estimator, X, y, **where)
     if method in _BY_GRADIENTS:
-        scores = _mean_attribution(case, method, n_steps, verbose)
+        scores = _mean_attribution(case, method, n_steps, options["verbose"])
     else:
-        scores = _WITHOUT_GRADIENTS[method](case, check_random_state(random_state))
+        scores = _WITHOUT_GRADIENTS[method](case, check_random_state(options["random_state"]))
     shape = case.table.shape[1], len(case.timepoints), case.run.hidden.shape[2]
     scores = np.broadcast_to(scores, shape).astype(np.float64)
     scores[:, (case.when < 0).all(axis=0)] = np.nan

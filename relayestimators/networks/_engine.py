@@ -48,6 +48,7 @@ def step_through(
     backward=False,
     keep=True,
     edit=None,
+    edited="h",
 ):
     """Step copies of one direction of a layer through time.
 
@@ -77,7 +78,9 @@ def step_through(
     keep : bool, default=True
         Keep the paths.
     edit : callable, optional
-        (h, timepoint) -> h, applied to the hidden states after every step.
+        (states, timepoint) -> states, applied to the states in every step, where clamps act.
+    edited : {"h", "c"}, default="h"
+        Which states are edited.
 
     Returns
     -------
@@ -106,7 +109,9 @@ def step_through(
     if compiled and edit is None and not torch.is_grad_enabled():
         steps = CompiledSteps(kind, projected, weight, bias, clamps, **options)
     else:
-        steps = TorchSteps(kind, projected, weight, bias, clamps, **options, edit=edit)
+        steps = TorchSteps(
+            kind, projected, weight, bias, clamps, **options, edit=edit, edited=edited
+        )
     n_before = 0
     for first, stop, n_running in _stretches(firsts, n_timepoints):
         timepoints = order[first:stop]

@@ -262,8 +262,8 @@ class RecurrentNetwork(nn.Module):
                 output[members, rows] = logits.view(len(members), -1, logits.shape[1])
         return output
 
-    def forward_with(self, X, edit, *, layer=-1):
-        """Return the output, with the hidden states of a layer edited after every time step.
+    def forward_with(self, X, edit, *, layer=-1, state="h"):
+        """Return the output, with the states of a layer edited after every time step.
 
         Gradients flow to the parameters and to whatever `edit` adds. This is slower than a clamp.
 
@@ -277,6 +277,9 @@ class RecurrentNetwork(nn.Module):
             the layer, or those of one direction. It returns the new h.
         layer : int, default=-1
             Layer to edit; negative numbers count from the last layer.
+        state : {"h", "c"}, default="h"
+            Whether hidden states are edited, or the memory cells of an LSTM, before the output
+            gate reads them.
 
         Returns
         -------
@@ -286,7 +289,7 @@ class RecurrentNetwork(nn.Module):
         Raises
         ------
         ValueError
-            If the network has no such layer.
+            If the network has no such layer or state.
 
         Examples
         --------
@@ -300,6 +303,7 @@ class RecurrentNetwork(nn.Module):
         torch.Size([6, 4])
         """
         layer, intact = self.layer_number(layer), IntactRun(self, X)
+        self.check_state(state)
         inputs = intact.inputs(0)
         for depth in range(self.num_layers):
             run = []
@@ -313,6 +317,7 @@ class RecurrentNetwork(nn.Module):
                         direction,
                         alive=intact.alive,
                         edit=partial(edit, nodes=nodes) if depth == layer else None,
+                        edited=state,
                     )
                 )
             inputs = join_directions([direction["h"].path for direction in run])

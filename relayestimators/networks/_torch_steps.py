@@ -59,12 +59,25 @@ class TorchSteps:
     alive : Tensor of shape (n_timepoints, n_instances), bool, or None
         Where a series has a time step; None if all have all.
     edit : callable or None
-        (h, timepoint) -> h, applied to the hidden states after every step.
+        (states, timepoint) -> states, applied to the states in every step, where clamps act.
+    edited : {"h", "c"}, default="h"
+        Which states are edited.
     """
 
     def __init__(
-        self, kind, projected, weight, bias, clamps, *, n_instances, alive=None, edit=None
+        self,
+        kind,
+        projected,
+        weight,
+        bias,
+        clamps,
+        *,
+        n_instances,
+        alive=None,
+        edit=None,
+        edited="h",
     ):
+        self._edited = edited
         self._step_layer, self._weight, self._bias = STEPS[kind], weight, bias
         self._n_instances, self._alive, self._edit, self._clamps = n_instances, alive, edit, clamps
         n_timepoints, n_rows, width = projected.shape
@@ -107,12 +120,12 @@ class TorchSteps:
         projected = self._projected[timepoint, :n_running]
 
         def clamp(name, state):
-            return self._clamp(name, state, timepoint)
+            state = self._clamp(name, state, timepoint)
+            if self._edit is None or name != self._edited:
+                return state
+            return self._edit(state.reshape(n_rows, -1), timepoint).view(shape)
 
         after = self._step_layer(recurrent, projected, self._bias, before, clamp)
-        if self._edit is not None:
-            edited = self._edit(after["h"].reshape(n_rows, -1), timepoint)
-            after["h"] = edited.view(shape)
         if self._alive is not None:
             running = self._alive[timepoint][:, None]
             after = {name: torch.where(running, after[name], before[name]) for name in after}
