@@ -31,7 +31,7 @@ def test_study_omits_time_steps_of_few_series(tmp_path):
     assert results["RNN"].timepoints.tolist() == [0, 1, 2, 3, 4]
     assert results["RNN"].relays.shape == (3, 5, 1)
     assert "nan" in study_table(results)
-    assert len(write_study(results, tmp_path, settings={})) == 6
+    assert len(write_study(results, tmp_path, settings={})) == 9
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,11 @@ def test_table_and_files_have_the_results(study, tmp_path):
         "knockouts.csv",
         "relay_maps.png",
         "knockouts.png",
+        *(
+            f"{net}_{k}_{label}.png"
+            for net, result in study.items()
+            for k, label in enumerate(result.analyzer.classes_)
+        ),
     ]
     assert paths[0].read_text() == table + "\n"
     document = json.loads(paths[1].read_text())
@@ -109,6 +114,9 @@ def test_table_and_files_have_the_results(study, tmp_path):
     result = study["GRU"]
     np.testing.assert_allclose(document["results"]["GRU"]["loss"], result.loss)
     np.testing.assert_allclose(document["results"]["GRU"]["relay_map"], result.analyzer.relay_map_)
+    np.testing.assert_allclose(document["results"]["GRU"]["carried"], result.analyzer.carried_)
+    steps = np.isin(result.analyzer.timepoints_, result.timepoints)
+    assert f"{result.analyzer.carried_[0, steps].mean():.3f}" in table
     with paths[2].open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * 3 * 4 * 8

@@ -88,7 +88,7 @@ def run(quick):
         f"ranking is behind `{FIRST}`, paired, with a 95 % interval over networks, and *in* is the "
         "number of networks in which it is behind. `A * B` is `combine_rankings`. `knockout` is "
         "the change of the log-odds if the node is clamped alone, over the same window. "
-        "`interchange` exchanges states after the first time step of the window. *Specific* scores "
+        "`interchange` exchanges states over the same window. *Specific* scores "
         "are a node's fraction for the concept less its mean fraction for the others."
     ]
     for name, make in SETS.items():
@@ -138,12 +138,16 @@ def _ranked(net, find, options, state, seed):
     made = {
         method: rank_nodes(net, *find, method=method, timepoints=steps, **shared)
         for method in (RANKINGS if state == "h" else OF_CELLS)
+        if method != "interchange"  # depends on the window, as knockouts do
     }
     ranked = {}
     for width, window in options.items():
         at = np.searchsorted(steps, window["timepoints"])
         here = {method: scores[:, at] for method, scores in made.items()}
         here["knockout"] = knockout_sweep(net, *find, width=width, **{**shared, **window}).effect
+        here["interchange"] = rank_nodes(
+            net, *find, method="interchange", window=width, **{**shared, **window}
+        )
         ranked[width] = {
             " * ".join(parts): combine_rankings(*(here[part] for part in parts))
             for parts in COMBINED
