@@ -43,43 +43,105 @@ def kmeans_cuts(values, n_clusters, demanding):
 
 @njit(cache=True, nogil=True)
 def _cut_demandingly(x, cuts):
-    r"""Fill the cuts of a sorted column if it forms clusters.
+    r"""Fill the cuts of a sorted column if it forms clusters; leave them NaN otherwise.
 
-    The smallest or largest value is a cluster of its own if it is at least as frequent as an
-    average cluster would be, and so on with the other values. The rest has to be in k clusters
-    whose variance within is smaller than that of k equal parts of a uniform distribution:
+    First, the smallest or largest value is a cluster of its own if it is at least as frequent as an
+    average state. Then, every cluster that is larger than an average state is divided into the
+    fewest clusters, k, whose variance within is smaller than that of k equal parts of a uniform
+    distribution:
 
     .. math:: \frac{W}{n - k} < \frac{1}{k^2} \frac{T}{n - 1}
 
-    with the sums of squares W about the centers of the clusters and T about the mean.
+    with the sums of squares W about the centers of the clusters and T about the mean. Clusters have
+    a fiftieth of all values at least, because single outliers are none. States that are left divide
+    clusters that are larger than an average state into equal parts.
     """
-    n_below, n_above, k = 0, 0, len(cuts) + 1
-    found = np.full(len(cuts), np.inf)
-    above = np.empty(len(cuts))
-    while k > 1 and x[0] < x[-1]:
-        n_lowest = np.searchsorted(x, x[0], side="right")
-        n_highest = len(x) - np.searchsorted(x, x[-1], side="left")
-        if max(n_lowest, n_highest) * k < len(x):
+    n_states, n = len(cuts) + 1, len(x)
+    starts = np.zeros(n_states + 1, np.int64)  # of the clusters, and the end of the last one
+    starts[1], n_clusters = n, 1
+    low, high = 0, n
+    while n_clusters < n_states and x[low] < x[high - 1]:
+        n_lowest = np.searchsorted(x[low:high], x[low], side="right")
+        n_highest = high - low - np.searchsorted(x[low:high], x[high - 1], side="left")
+        if max(n_lowest, n_highest) * (n_states - n_clusters + 1) < high - low:
             break
-        k -= 1
         if n_lowest >= n_highest:
-            found[n_below] = _between(x[n_lowest - 1], x[n_lowest])
-            n_below += 1
-            x = x[n_lowest:]
+            low += n_lowest
+            n_clusters = _insert(starts, n_clusters, low)
         else:
-            n_left = len(x) - n_highest
-            above[n_above] = _between(x[n_left - 1], x[n_left])
-            n_above += 1
-            x = x[:n_left]
-    if k > 1 and x[0] < x[-1]:
-        rest, within = _lloyd(x, k)
-        total = ((x - x.mean()) ** 2).sum()
-        if len(rest) == k - 1 and within * (len(x) - 1) * k**2 >= total * (len(x) - k):
-            return
-        found[n_below : n_below + len(rest)] = rest
-        n_below += len(rest)
-    found[n_below : n_below + n_above] = above[:n_above][::-1]
-    cuts[:] = found
+            high -= n_highest
+            n_clusters = _insert(starts, n_clusters, high)
+    c = 0
+    while c < n_clusters and n_clusters < n_states:
+        begin, end = starts[c], starts[c + 1]
+        ends = np.empty(0, np.int64)
+        if (end - begin) * n_states > n:
+            ends = _divide(x[begin:end], n_states - n_clusters + 1, n)
+        for position in ends:
+            n_clusters = _insert(starts, n_clusters, begin + position)
+        if len(ends) == 0:
+            c += 1
+    if n_clusters == 1 and x[0] < x[-1]:
+        return
+    parts = np.ones(n_clusters, np.int64)
+    sizes = np.diff(starts[: n_clusters + 1]).astype(np.float64)
+    for c in range(n_clusters):
+        if x[starts[c]] == x[starts[c + 1] - 1]:
+            sizes[c] = 0.0  # cannot be divided
+    for _ in range(n_states - n_clusters):
+        largest = np.argmax(sizes / parts)
+        if sizes[largest] * n_states <= parts[largest] * n:
+            break
+        parts[largest] += 1
+    cuts[:], n_cuts = np.inf, 0
+    for c in range(n_clusters):
+        begin, end = starts[c], starts[c + 1]
+        for part in range(0 if c else 1, parts[c] if sizes[c] else 1):
+            wanted = begin + int(round(part * (end - begin) / parts[c]))
+            position = wanted if part == 0 else _nearest_step(x, begin, end, wanted)
+            if 0 < position < n:
+                cut = _between(x[position - 1], x[position])
+                if n_cuts == 0 or cut > cuts[n_cuts - 1]:
+                    cuts[n_cuts] = cut
+                    n_cuts += 1
+
+
+@njit(cache=True, nogil=True)
+def _insert(starts, n_clusters, position):
+    """Insert the start of a cluster, and return the new number of clusters."""
+    at = np.searchsorted(starts[: n_clusters + 1], position)
+    starts[at + 1 : n_clusters + 2] = starts[at : n_clusters + 1].copy()
+    starts[at] = position
+    return n_clusters + 1
+
+
+@njit(cache=True, nogil=True)
+def _divide(x, most, n_all):
+    """Return the starts of the clusters of sorted values after the first; empty if there are none.
+
+    See `_cut_demandingly`; there are `most` clusters at most.
+    """
+    n, total = len(x), ((x - x.mean()) ** 2).sum()
+    for k in range(2, most + 1):
+        if n <= k or x[0] == x[-1]:
+            break
+        cuts, within = _lloyd(x, k)
+        positions = np.searchsorted(x, cuts, side="right")
+        edges = np.concatenate((np.zeros(1, np.int64), positions, np.full(1, n)))
+        large = np.diff(edges).min() * 50 >= n_all
+        if len(cuts) == k - 1 and large and within * (n - 1) * k**2 < total * (n - k):
+            return positions
+    return np.empty(0, np.int64)
+
+
+@njit(cache=True, nogil=True)
+def _nearest_step(x, begin, end, wanted):
+    """Return the position closest to the wanted one, inside a cluster, at which values increase."""
+    for away in range(end - begin):
+        for position in (wanted - away, wanted + away):
+            if begin < position < end and x[position - 1] < x[position]:
+                return position
+    return -1
 
 
 @njit(cache=True, nogil=True)

@@ -51,11 +51,11 @@ class StateDiscretizer(
     -----
     Quantiles keep what a node says by degrees, and outliers do not matter. But they cut clusters
     apart: of a saturated node that is near 1 in a tenth of the instances and near -1 in all others,
-    the first quarter keeps half of the information. With "auto" a node has clusters if k-means with
-    k = `n_states` leaves less variance within them than the k equal parts of a uniform distribution
-    have, which is a fraction 1 / k**2 of all variance. Before that, a smallest or largest value
-    that at least 1 / k of the instances take, such as the 0 of a rectified node, becomes a state of
-    its own.
+    the first quarter keeps half of the information. With "auto" a node has k clusters if k-means
+    leaves less variance within them than the k equal parts of a uniform distribution have, which is
+    a fraction 1 / k**2 of all variance. Clusters may be divided into clusters again. A smallest or
+    largest value that is as frequent as an average state, such as the 0 of a rectified node, is a
+    cluster of its own. States that are left divide large clusters at quantiles.
 
     If a saturated node takes the value of a quantile many times, all these instances get the
     state for which the fraction of instances below the cut comes closer to the quantile. So a
