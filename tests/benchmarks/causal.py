@@ -16,7 +16,7 @@ from relayestimators._attribution import interchange_map
 from relayestimators._exchange import Layer
 from relayestimators.classifiers import CELLS as CLASSIFIERS
 from relayestimators.datasets import compose_networks, make_memory_task
-from relayestimators.inspection import interchange_information, knockout_sweep, rank_nodes
+from relayestimators.inspection import interchange_information, knockout_sweep
 from relayestimators.relay import relay_scores
 
 from . import composite, constructed
@@ -239,8 +239,7 @@ def costs(cell, n_nodes, n_concepts, quick):
     Returns
     -------
     list of float
-        The map by gradients, by permutations, what all nodes together carry, and captum's layer
-        integrated gradients and layer conductance.
+        The map by gradients, by permutations, and what all nodes together carry.
     """
     n, n_timepoints = 500, 30
     rng = np.random.default_rng(0)
@@ -258,8 +257,6 @@ def costs(cell, n_nodes, n_concepts, quick):
         lambda: of("gradients"),
         lambda: of("permutations"),
         lambda: interchange_information(net, X, y, timepoints=times, n_sources=1, random_state=0),
-        lambda: rank_nodes(net, X, y, method="integrated_gradients", timepoints=times),
-        lambda: rank_nodes(net, X, y, method="conductance", timepoints=times),
     ]
     seconds = np.empty((1 if quick else 3, len(tasks)))
     for task in tasks:
@@ -304,7 +301,6 @@ def run(quick):
             found = costs(cell, n_nodes, n_concepts, quick)
             rows.append([cell, n_nodes, n_concepts, *(f"{value:.2f}" for value in found)])
     header = ["network", "nodes", "concepts", "gradients", "permutations", "carried"]
-    header += ["captum: integrated gradients", "captum: conductance"]
     cost = markdown(header, rows)
     return (
         '## Interchange\n\nThe map by interchange (`method="interchange"`, 2000 pairs) where the '
