@@ -18,7 +18,7 @@ from ._runtime import run_tasks
 from .networks import Clamp, RecurrentNetwork
 from .networks._tail import Tail
 from .relay._concepts import log_probabilities
-from .relay._transfer import mean_over_pairs
+from .relay._transfer import fewest, mean_over_pairs
 
 #: How totals can be attributed to nodes.
 CREDITS = ("auto", "gradients", "permutations")
@@ -84,12 +84,15 @@ class Pairs(NamedTuple):
         The concept whose log-odds count.
     differ : ndarray of shape (n_pairs,), bool
         Whether they have different values of the concept.
+    groups : ndarray of shape (n_pairs,), int, optional
+        Groups of pairs with the same order of nodes.
     """
 
     base: np.ndarray
     source: np.ndarray
     concept: int
     differ: np.ndarray
+    groups: np.ndarray | None = None
 
     def take(self, rows):
         """Return some of the pairs."""
@@ -180,13 +183,16 @@ def interchange_map(layer, truth, coded, carried=None, error=None, **options):
         credit : ndarray of shape (n_steps,), str
             "gradients" or "permutations".
         reliable : ndarray of shape (n_concepts, n_steps, n_nodes), bool
-            Whether something is carried, parts add up to the total, and sources of the same value
-            change less.
+            Whether there are enough instances, something is carried, the total is beyond chance,
+            parts add up to it, and sources of the same value change less.
         remarks : list of str
     """
-    wanted = np.ones((coded.shape[1], layer.when.shape[1]), dtype=bool)
+    _, fewest_instances = fewest(1 + coded.max(axis=0)[:, None])
+    enough = (layer.when >= 0).sum(axis=0) >= fewest_instances
+    wanted, known = np.ones(enough.shape, dtype=bool), enough
     if carried is not None:
-        wanted = ~(carried < 2 * error)  # NaN counts as carried
+        wanted = ~(carried < 2 * error)  # what is not known may be carried
+        known = enough & (carried >= 2 * error)
     steps = attribute(layer, truth, coded, wanted, **options)
     *parts, permutations = (np.stack(part) for part in zip(*steps, strict=True))
     names = Attribution._fields
@@ -198,15 +204,21 @@ def interchange_map(layer, truth, coded, carried=None, error=None, **options):
     total = np.abs(result.total)
     same = np.nan_to_num(np.abs(result.total_same))
     adds_up = (np.abs(result.gap) <= TOO_WIDE * total) & (same <= TOO_MUCH_SAME * total)
+    certain = known & adds_up & (total > 2 * result.total_error)
     n_nodes = result.relay_map.shape[2]
-    result.reliable = np.repeat((adds_up & wanted)[:, :, None], n_nodes, axis=2)
-    result.remarks = []
-    if (wanted & ~adds_up).any():
-        result.remarks = [
-            f"at {np.count_nonzero(wanted & ~adds_up)} of {wanted.size} concepts and time steps "
-            "the map by interchange is not reliable: its parts do not add up to the total, or "
-            "sources with the same value change the output as well"
-        ]
+    result.reliable = np.repeat(certain[:, :, None], n_nodes, axis=2)
+    drawn, result.remarks = ~np.isnan(result.total), []
+    if not drawn.all():
+        result.remarks.append(
+            f"at {np.count_nonzero(~drawn)} of {drawn.size} concepts and time steps there are no "
+            "pairs of instances with different values, and the map by interchange is unknown"
+        )
+    if (wanted & drawn & ~adds_up).any():
+        result.remarks.append(
+            f"at {np.count_nonzero(wanted & drawn & ~adds_up)} of {drawn.size} concepts and time "
+            "steps the map by interchange is not reliable: its parts do not add up to the total, "
+            "or sources with the same value change the output as well"
+        )
     return result
 
 
@@ -296,7 +308,8 @@ def _summary(of_concepts, n_nodes, permutations):
             continue
         who = np.column_stack([pairs.base, pairs.source])
         columns = np.column_stack([parts, change[differ], change[differ] - parts.sum(axis=1)])
-        mean, error = mean_over_pairs(columns, who[differ])
+        groups = None if pairs.groups is None else pairs.groups[differ]
+        mean, error = mean_over_pairs(columns, who[differ], groups)
         same = change[~differ].mean() if not differ.all() else np.nan
         rows.append([mean[:-2], error[:-2], mean[-2], error[-2], same, mean[-1], error[-1]])
     return Attribution(*(np.array(column) for column in zip(*rows, strict=True)), permutations)
@@ -476,6 +489,7 @@ def _by_permutations(layer, when, truth, coded, n_pairs, window, rng):
     differ = truth[base] != truth[source]  # pairs, concepts
     orders = rng.permuted(np.tile(np.arange(n_nodes), (len(base), 1)), axis=1)
     n_concepts = coded.shape[1]
+    groups = None if window == 1 else np.zeros(len(base), dtype=np.int64)
     parts, change = np.zeros((n_concepts, len(base), n_nodes)), np.zeros((n_concepts, len(base)))
     for t in np.unique(when[base]):
         here = np.flatnonzero(when[base] == t)
@@ -485,7 +499,7 @@ def _by_permutations(layer, when, truth, coded, n_pairs, window, rng):
             size = -(-len(here) // _ORDERS)
         for rows in np.split(here, range(size, len(here), size)):
             if window != 1:
-                orders[rows] = orders[rows[0]]
+                orders[rows], groups[rows] = orders[rows[0]], rows[0]
             each = [Pairs(base[rows], source[rows], k, differ[rows, k]) for k in range(n_concepts)]
             path = _along_orders(layer, when, each[0], int(t), orders[rows], window)
             for k, pairs in enumerate(each):
@@ -495,7 +509,7 @@ def _by_permutations(layer, when, truth, coded, n_pairs, window, rng):
                 parts[k, rows] = ordered
                 change[k, rows] = odds[-1] - odds[0]
     found = [
-        (Pairs(base, source, k, differ[:, k]), parts[k, differ[:, k]], change[k])
+        (Pairs(base, source, k, differ[:, k], groups), parts[k, differ[:, k]], change[k])
         for k in range(n_concepts)
     ]
     return _summary(found, n_nodes, True)

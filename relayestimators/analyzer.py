@@ -31,6 +31,7 @@ from .relay._coverage import MIN_COVERAGE, unreliable_share, warn_if_uncovered
 from .relay._map import check_map_options, fewest_for_number
 from .relay._order import mean_score, n_tied, ranking_of, strongest_nodes
 from .relay._remarks import NOTHING, carried_remarks, tie_remarks, warn_of
+from .relay._transfer import fewest
 
 __all__ = ["RelayAnalyzer"]
 
@@ -107,9 +108,10 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     coverage_ : ndarray of shape (n_concepts, n_timepoints, n_nodes)
         Number of instances per occupied cell behind each value; NaN with "interchange".
     reliable_ : ndarray of shape (n_concepts, n_timepoints, n_nodes), bool
-        Whether the coverage is at least 4. With "interchange": whether the layer carries the
-        concept, beyond twice the standard error; ``gap_`` is at most a quarter of ``total_``; and
-        ``total_same_`` is at most half of it.
+        Whether the coverage is at least 4. With "interchange": whether there are 16 K**2 instances
+        for K values of the concept; the layer carries the concept, beyond twice the standard error
+        (not with ``carried=False``); ``total_`` is beyond twice its error; ``gap_`` is at most a
+        quarter of it; and ``total_same_`` at most half of it.
     relay_map_error_ : ndarray of shape (n_concepts, n_timepoints, n_nodes)
         With "interchange": standard errors.
     total_, total_error_, total_same_ : ndarray of shape (n_concepts, n_timepoints)
@@ -331,7 +333,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         result.update(carried)
         self.estimator_, self.discretizer_ = estimator, discretizer
         self.classes_, self.concepts_, self.timepoints_ = estimator.classes_, concepts, timepoints
-        self.layer_, self.state_ = self.layer, self.state
+        self.layer_, self.state_, self.method_ = self.layer, self.state, self.method
         self.error_rate_ = float(np.mean(predicted != y))
         self.in_sample_ = not isinstance(self.estimator, FrozenEstimator)
         self.n_relays_, remarks = self._number_of_relays(result, n_relays)
@@ -340,6 +342,8 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             remarks += carried_remarks(result, timepoints)
         self.remarks_ = [*result.remarks, *remarks]
         warn_if_uncovered(self.coverage_)
+        if self.method == INTERCHANGE:  # the function that makes other maps has warned
+            remarks = self.remarks_
         warn_of(remarks + tie_remarks(self.ties_, self.n_relays_, if_common=True))
         return self
 
@@ -367,10 +371,11 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     def _carried(self, layer, truth, coded, rng):
         """Return what the layer carries to the output at every time step, and its error."""
         n_instances, _, n_nodes = layer.hidden.shape
+        wanted = max(_N_PAIRS, fewest(1 + coded.max())[0])
         (bits,), _, enough = exchange_bits(
             layer,
             [np.arange(n_nodes)],
-            sources(int(np.clip(np.ceil(_N_PAIRS / n_instances), 1, 4)), n_instances),
+            sources(int(np.clip(np.ceil(wanted / n_instances), 1, 4)), n_instances),
             truth,
             coded,
             rng.permutation(n_instances),
@@ -448,7 +453,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             if unreliable := unreliable_share(self.coverage_):
                 fewer = f"fewer than {MIN_COVERAGE} instances per cell"
                 limits.append(f"{unreliable:.0%} of relay_map_ has {fewer}")
-            if self.method == INTERCHANGE:
+            if self.method_ == INTERCHANGE:
                 limits.append("relay_map_ has bits of log-odds, which are no bits of information")
             limits += self.remarks_ + tie_remarks(self.ties_, self.n_relays_)
             if self.in_sample_:
@@ -485,7 +490,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
 
     def _strength(self):
         """Return the values by which nodes are ranked; parts of log-odds may be negative."""
-        return np.abs(self.relay_map_) if self.method == INTERCHANGE else self.relay_map_
+        return np.abs(self.relay_map_) if self.method_ == INTERCHANGE else self.relay_map_
 
     @fill_docs
     def transform(self, X):

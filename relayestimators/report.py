@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ._files import jsonable, write_text
+from .analyzer import INTERCHANGE
 from .displays import KnockoutDisplay, RelayMapDisplay
 from .relay._order import TIE
 
@@ -155,6 +156,8 @@ def _strongest(analyzer, concept, timepoint):
     if not n_tied:
         return f"t={timepoint}: {' '.join(map(str, relays))}"
     scores = analyzer.relay_map_[concept, step]
+    if analyzer.method_ == INTERCHANGE:  # ranked by absolute values
+        scores = np.abs(scores)
     certain = [node for node in relays if scores[node] > scores[relays[-1]] + TIE]
     n_places = len(relays) - len(certain)
     return " ".join(
@@ -242,7 +245,8 @@ def _as_json(result):
     fields = {key: value for key, value in result.items() if key not in ("analyzer", "timepoints")}
     fields["knockout_timepoints"] = result.timepoints
     fitted = ("classes_", "concepts_", "timepoints_", "ranking_", "relay_map_", "coverage_")
-    fitted += ("carried_", "carried_error_") if hasattr(analyzer, "carried_") else ()
+    some = ("carried_", "carried_error_", "relay_map_error_", "total_", "total_same_", "gap_")
+    fitted += (*(name for name in some if hasattr(analyzer, name)), "method_", "reliable_")
     return fields | {name.rstrip("_"): getattr(analyzer, name) for name in fitted}
 
 
@@ -305,8 +309,9 @@ def _draw_maps(results, path):
     figure, axes = _grid(results, 5.0, 3.8)
     for row, (name, result) in zip(axes, results.items(), strict=True):
         analyzer = result.analyzer
-        reliable = analyzer.relay_map_[analyzer.reliable_]
-        highest = reliable.max() if reliable.size else np.nanmax(analyzer.relay_map_)
+        sizes = np.abs(analyzer.relay_map_)
+        reliable = sizes[analyzer.reliable_]
+        highest = reliable.max() if reliable.size else np.nanmax(sizes)
         for concept, ax in enumerate(row):
             display = RelayMapDisplay.from_estimator(
                 result.analyzer, concept=concept, ax=ax, vmax=max(highest, 1e-3)
@@ -359,7 +364,8 @@ def _draw_pictures(results, folder):
             _draw_knockout(result, concept, lower, steps)
             middle.set_xlabel("")
             lower.legend(fontsize="x-small")
-            words = f"{name}_{concept}_{label}"
-            paths.append(folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', words)}.png")
+            words = re.sub(r"[^\w.-]+", "-", f"{name}_{concept}_{label}")
+            path = folder / f"{words}.png"
+            paths.append(folder / f"{words}_{len(paths)}.png" if path in paths else path)
             figure.savefig(paths[-1], dpi=120)
     return paths

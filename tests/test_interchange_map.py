@@ -12,8 +12,10 @@ from sklearn.frozen import FrozenEstimator
 
 from relayestimators import GRUClassifier, LSTMClassifier, RelayAnalyzer, RNNClassifier
 from relayestimators._attribution import Pairs, draw_pairs, log_odds
+from relayestimators.displays import RelayMapDisplay
 from relayestimators.inspection import combine_rankings, compare_rankings, rank_nodes
 from relayestimators.networks import Clamp
+from relayestimators.relay import RelayMapWarning
 from relayestimators.relay._transfer import mean_over_pairs
 
 
@@ -432,3 +434,64 @@ def test_totals_are_those_of_states_that_are_clamped(trained, credit, window):
         assert relays.total_[concept, 0] == pytest.approx(
             expected, abs=4 * relays.total_error_.max()
         )
+
+
+# ---------------------------------------------------------------- what is not known
+
+
+def test_few_instances_are_not_reliable():
+    net, X, y = hand_made_net()
+    for options in ({}, {"carried": False}, {"credit": "permutations", "n_pairs": 2}):
+        assert not analyze(net, X[:20], y[:20], **options).reliable_.any()
+    assert analyze(net, X, y, carried=False).reliable_.all()
+
+
+def test_a_network_that_always_says_the_same_has_no_reliable_map():
+    net, X, y = hand_made_net()
+    with torch.no_grad():
+        net.module_.readout.weight.zero_()
+    relays = analyze(net, X, y, carried=False)
+    assert (relays.relay_map_ == 0).all()
+    assert not relays.reliable_.any()
+
+
+def test_what_is_unknown_or_unreliable_is_said():
+    net, X, y = hand_made_net()
+    with pytest.warns(RelayMapWarning, match="t 8 of 8 concepts and time steps there are no pairs"):
+        analyze(net, X[y == "plus"], y[y == "plus"])
+    net, X, y = attractor_net()
+    with pytest.warns(RelayMapWarning, match="the map by interchange is not reliable"):
+        analyze(net, X, y, timepoints=[0], credit="gradients")
+
+
+def test_parameters_set_after_fit_change_nothing():
+    net, X, y = exclusive_or_net()
+    relays = analyze(net, X, y, n_relays=2)
+    before, shown = relays.relays(concept=0, timepoint=1).tolist(), repr(relays).split("\n")[1:]
+    relays.set_params(method="throughput")
+    assert relays.relays(concept=0, timepoint=1).tolist() == before
+    assert repr(relays).split("\n")[1:] == shown
+    assert RelayMapDisplay.from_estimator(relays).signed
+
+
+def test_errors_count_that_pairs_share_orders_of_nodes():
+    groups = np.repeat(np.arange(10), 50)
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=10)[groups] + 0.1 * rng.normal(size=500)
+    pairs = np.column_stack([2 * np.arange(500), 2 * np.arange(500) + 1])
+    alone, together = (mean_over_pairs(values[:, None], pairs, g)[1][0] for g in (None, groups))
+    assert together == pytest.approx(values.reshape(10, 50).mean(axis=1).std() / 10**0.5, rel=0.01)
+    assert together > 5 * alone
+
+
+def test_rankings_are_compared_over_the_window_of_the_knockouts():
+    net, X, y = repeated_net()
+    options = {"timepoints": [0], "n_relays": 1, "n_random": 1, "n_resamples": 2, "random_state": 0}
+    result = compare_rankings(net, X, y, rankings="interchange", test_size=None, **options)
+    assert result.sets[0, :, 0, 0].tolist() == [0, 0]  # in one step nothing is heard
+    assert result.ties[0].tolist() == [[0], [0]]
+
+
+def test_specific_scores_need_concepts():
+    with pytest.raises(ValueError, match=r"shape \(3,\) with specific=True; expected concepts"):
+        combine_rankings([1.0, 2.0, 3.0], specific=True)

@@ -103,8 +103,8 @@ class RelayMapDisplay:
             reliable=analyzer.reliable_[concept],
             timepoints=analyzer.timepoints_,
             information=analyzer.information_[concept],
-            signed=analyzer.method == INTERCHANGE,
-            label=_LABELS[analyzer.method == INTERCHANGE],
+            signed=analyzer.method_ == INTERCHANGE,
+            label=_LABELS[analyzer.method_ == INTERCHANGE],
             **{
                 name: getattr(analyzer, f"{name}_")[concept]
                 for name in ("carried", "carried_error")
@@ -156,13 +156,15 @@ class RelayMapDisplay:
             ax.set_subplotspec(lower)
             above = ax.figure.add_subplot(upper, sharex=ax)
         steps, carried = np.arange(len(self.relay_map)), np.asarray(self.carried, dtype=float)
+        upper = carried
         above.plot(steps, carried, color="C1", marker=".", markersize=3)
         if self.carried_error is not None:
             error = 2 * np.asarray(self.carried_error, dtype=float)
-            above.fill_between(steps, carried - error, carried + error, color="C1", alpha=0.3, lw=0)
+            upper = carried + error
+            above.fill_between(steps, carried - error, upper, color="C1", alpha=0.3, lw=0)
         if self.information is not None:
             above.axhline(self.information, color="gray", linestyle="--", linewidth=0.8)
-        highest = np.nanmax([self.information or 0.0, *carried, 1e-3])
+        highest = np.nanmax([self.information or 0.0, *upper, 1e-3])
         above.set(ylim=(-0.08 * highest, 1.15 * highest), ylabel="carried\n(bits)")
         above.tick_params(labelbottom=False)
         return above

@@ -52,7 +52,13 @@ def combine_rankings(*scores, specific=False):
         raise ValueError("combine_rankings needs at least one array of scores, got none.")
     product = 1.0
     for values in scores:
-        values = specific_scores(np.asarray(values, dtype=float)) if specific else values
+        if specific:
+            if np.ndim(values) < 2:
+                raise ValueError(
+                    f"scores of shape {np.shape(values)} with specific=True; expected concepts in "
+                    "the first axis and nodes in the last."
+                )
+            values = specific_scores(np.asarray(values, dtype=float))
         values = np.nan_to_num(np.maximum(np.asarray(values, dtype=float), 0.0))
         total = values.sum(axis=-1, keepdims=True)
         even = np.full_like(values, 1.0 / values.shape[-1])

@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 from .._docs import fill_docs
 from .._intervals import subsampling_interval
 from .._validation import check_alpha, check_bool, check_integer, check_size, check_timepoints
+from ..analyzer import INTERCHANGE
 from ..panels import panel_to_tensor
 from ..panels._conversion import frames_to_tensor
 from ..relay._order import n_tied, strongest_nodes
@@ -293,6 +294,8 @@ def _scores_of_method(method, estimator, X, y, width, options):
     """Return the scores of a method, of shape (n_concepts, n_timepoints, n_nodes)."""
     if method == KNOCKOUT:
         return knockout_sweep(estimator, X, y, width=width, **options).effect
+    if method == INTERCHANGE:
+        options = options | {"window": width}
     return rank_nodes(estimator, X, y, method=method, **options)
 
 

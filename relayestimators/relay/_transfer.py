@@ -87,7 +87,7 @@ def transferred(a_source, a_base, b, pairs):
     return float(whole - bias), float(np.sqrt(max(variance, 0.0)))
 
 
-def mean_over_pairs(values, pairs):
+def mean_over_pairs(values, pairs, groups=None):
     r"""Return the mean of values over pairs, and its standard error.
 
     Pairs that share an instance are not independent. The variance therefore counts the products of
@@ -100,6 +100,9 @@ def mean_over_pairs(values, pairs):
     values : ndarray of shape (n_pairs, n_columns)
     pairs : ndarray of shape (n_pairs, 2), int
         The two instances of every pair.
+    groups : ndarray of shape (n_pairs,), int, optional
+        Groups of pairs that are not independent for another reason. If their variance is larger
+        than that of shared instances, it is taken.
 
     Returns
     -------
@@ -125,7 +128,12 @@ def mean_over_pairs(values, pairs):
     alone = (away**2).sum(axis=0)
     shared = ((member @ away) ** 2).sum(axis=0)
     # Never smaller than without shared instances, which an estimate from few of them may be.
-    return mean, np.sqrt(np.maximum(shared - alone, alone)) / n_pairs
+    squares = np.maximum(shared - alone, alone)
+    if groups is not None:
+        _, groups = np.unique(groups, return_inverse=True)
+        member = coo_array((np.ones(n_pairs), (groups, np.arange(n_pairs)))).tocsr()
+        squares = np.maximum(squares, ((member @ away) ** 2).sum(axis=0))
+    return mean, np.sqrt(squares) / n_pairs
 
 
 def fewest(n_values):
