@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from ._validation import check_integer
+from .analyzer import INTERCHANGE
 from .classifiers import CELLS
 from .datasets import load_panel
 from .inspection import relay_study
@@ -38,7 +39,7 @@ def parser():
     study.add_argument("--relays", type=int, default=8, help="number of nodes per set of relays")
     study.add_argument(
         "--method",
-        choices=METHODS,
+        choices=(*METHODS, INTERCHANGE),
         default=DEFAULT_METHOD,
         help="method that credits information to nodes",
     )

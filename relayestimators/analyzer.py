@@ -408,6 +408,9 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             )
         check_choice(self.align, name="align", choices=("start", "end"))
         check_bool(self.carried, name="carried")
+        check_integer(1 if self.window is None else self.window, name="window", low=1)
+        check_integer(self.n_pairs, name="n_pairs", low=2)
+        check_choice(self.credit, name="credit", choices=CREDITS)
         n_states = check_discretization(self.n_states, self.strategy, method=self.method)
         return n_states, n_permutations
 
@@ -424,9 +427,6 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
                 f"n_relays={self.n_relays!r}; expected a number with method='interchange', which "
                 "has no p-values."
             )
-        check_integer(1 if self.window is None else self.window, name="window", low=1)
-        check_integer(self.n_pairs, name="n_pairs", low=2)
-        check_choice(self.credit, name="credit", choices=CREDITS)
         check_alpha(self.alpha)
 
     def _relay_map(self, concept_in, concept_out, states, log_odds, y, n_permutations, rng):

@@ -370,6 +370,13 @@ def test_bad_parameters(options, error, message):
         analyze(net, X, y, **options)
 
 
+@pytest.mark.parametrize("options", [{"window": 0}, {"n_pairs": 1}, {"credit": "shapley"}])
+def test_parameters_are_checked_with_every_method(options):
+    net, X, y = hand_made_net()
+    with pytest.raises(ValueError, match=f"{next(iter(options))}="):
+        analyze(net, X, y, method="throughput", **options)
+
+
 def test_time_steps_without_pairs_are_unknown():
     net, X, y = latches()
     with warnings.catch_warnings():
