@@ -318,7 +318,7 @@ def _summary(of_concepts, n_nodes, permutations):
 # ---------------------------------------------------------------- gradients
 
 
-class Exchange:
+class Between:
     """Runs of bases whose states are moved towards those of sources, with gradients.
 
     Parameters
@@ -382,7 +382,7 @@ class Differentiable(NamedTuple):
 
     Parameters
     ----------
-    exchange : Exchange
+    between : Between
     intact : Tensor of shape (n_instances, n_classes)
         Output without an exchange.
     is_proba : bool
@@ -391,7 +391,7 @@ class Differentiable(NamedTuple):
         About how many numbers a row of a batch needs.
     """
 
-    exchange: Exchange
+    between: Between
     intact: torch.Tensor
     is_proba: bool
     per_row: int
@@ -428,7 +428,7 @@ def differentiable(layer, window):
     with torch.no_grad():
         intact = module(panel)
     per_row = 16 * layer.hidden.shape[2] * getattr(module, "num_layers", 1) * panel.shape[2]
-    return Differentiable(Exchange(module, panel, layer, window), intact, is_proba, per_row)
+    return Differentiable(Between(module, panel, layer, window), intact, is_proba, per_row)
 
 
 def _by_gradients(run, layer, when, truth, coded, n_pairs, rng):
@@ -470,7 +470,7 @@ def _odds(run, pairs, when, alpha, n_nodes, truth, coded):
         torch.as_tensor(part, device=run.intact.device)
         for part in (pairs.base, pairs.source, when[pairs.source])
     )
-    output = run.exchange.logits(base, source, int(when[pairs.base[0]]), timepoints, gate)
+    output = run.between.logits(base, source, int(when[pairs.base[0]]), timepoints, gate)
     return log_odds(run.log_proba(output), pairs, truth, coded), gate
 
 

@@ -89,7 +89,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         the end.
     n_pairs : int, default=2000
         With "interchange": number of pairs of instances with different values, per concept and time
-        step.
+        step. Permutations use half as many pairs for all concepts together.
     credit : {"auto", "gradients", "permutations"}, default="auto"
         With "interchange": how totals are divided among the nodes. "auto" takes gradients, and
         permutations at time steps where gradients miss more than a quarter of a total, or if the
@@ -193,7 +193,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         \big(h^b + \alpha (h^s - h^b)\big) \, d\alpha ,
 
     estimated at one random point of the path per pair. These expected gradients [3]_ are values of
-    Aumann and Shapley: a node that is not heard has exactly 0, and parts add up to the total. Where
+    Aumann and Shapley: a node that is not heard has 0, and parts add up to the total. Where
     gradients fail, nodes are exchanged one after the other in random orders, which gives values of
     Shapley [4]_. The exchange is known as interchange intervention, activation patching or resample
     ablation, its gradient as attribution patching [5]_.
@@ -318,18 +318,17 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         layer = Layer(estimator, frames_to_tensor(X), run.hidden, when, self.layer, self.state)
         coded = np.column_stack([np.unique(v, return_inverse=True)[1] for v in concepts.T])
         of_layer = layer, concept_values(y, estimator.classes_, coded), coded
-        carried, priority, discretizer = {}, None, None
         if self.method == INTERCHANGE:
-            carried = self._carried(*of_layer, rng) if self.carried else {}
-            result = self._interchange_map(*of_layer, carried, values, rng)
-            priority = rng.permutation(n_nodes)
+            discretizer, seed = None, rng.randint(2**31 - 1)
         else:
             discretizer = StateDiscretizer(n_states, strategy=self.strategy)
             states = discretizer.fit_transform(_states_at(run.hidden, when))
             log_odds = concept_log_odds(getattr(run, "logits", None), run.proba, concepts)
             result = self._relay_map(*values, states, log_odds, y, n_permutations, rng)
-            priority = rng.permutation(n_nodes)
-            carried = self._carried(*of_layer, rng) if self.carried else {}
+        priority = rng.permutation(n_nodes)
+        carried = self._carried(*of_layer, rng) if self.carried else {}
+        if self.method == INTERCHANGE:
+            result = self._interchange_map(*of_layer, carried, values, seed)
         result.update(carried)
         self.estimator_, self.discretizer_ = estimator, discretizer
         self.classes_, self.concepts_, self.timepoints_ = estimator.classes_, concepts, timepoints
@@ -347,7 +346,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         warn_of(remarks + tie_remarks(self.ties_, self.n_relays_, if_common=True))
         return self
 
-    def _interchange_map(self, layer, truth, coded, carried, values, rng):
+    def _interchange_map(self, layer, truth, coded, carried, values, seed):
         """Return the map by interchange, with the fields of the result of :func:`relay_map`."""
         result = interchange_map(
             layer,
@@ -358,7 +357,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             window=self.window,
             n_pairs=self.n_pairs,
             credit=self.credit,
-            seed=rng.randint(2**31 - 1),
+            seed=seed,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )

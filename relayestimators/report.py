@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from ._files import jsonable, write_text
-from .analyzer import INTERCHANGE
 from .displays import KnockoutDisplay, RelayMapDisplay
 from .relay._order import TIE
 
@@ -107,6 +106,7 @@ def _rows(name, result):
     """Yield the rows of the table for one network, one per class."""
     analyzer = result.analyzer
     knocked_out = np.isin(analyzer.timepoints_, result.timepoints)
+    carried = getattr(analyzer, "carried_", np.full(analyzer.relay_map_.shape[:2], np.nan))
     for concept, label in enumerate(analyzer.classes_):
         own = result.loss[concept, :, concept].mean()
         random = result.random_loss[concept, :, :, concept].mean(axis=0)
@@ -119,28 +119,21 @@ def _rows(name, result):
             str(label),
             f"{result.recall[concept]:.3f}",
             f"{result.information[concept]:.3f}",
-            f"{_carried(analyzer, concept, knocked_out):.3f}",
+            f"{_of_known(np.mean, carried[concept, knocked_out]):.3f}",
             f"{own:.3f}",
             f"{middle:.3f} [{low:.3f}, {high:.3f}]",
             f"{_beaten(own, random):.0%}" if random.size else "-",
             f"{result.accuracy_loss[concept].mean():.3f} "
             f"({np.median(random_accuracy) if random_accuracy.size else np.nan:.3f})",
-            f"{_lowest(analyzer.coverage_[concept][knocked_out]):.1f}",
+            f"{_of_known(np.min, analyzer.coverage_[concept][knocked_out]):.1f}",
             _strongest(analyzer, concept, result.timepoints[-1]),
         ]
 
 
-def _carried(analyzer, concept, steps):
-    """Return what the layer carries at some time steps, as a mean; NaN if it was not measured."""
-    carried = analyzer.carried_[concept, steps] if hasattr(analyzer, "carried_") else np.array([])
-    known = carried[~np.isnan(carried)]
-    return known.mean() if known.size else np.nan
-
-
-def _lowest(values):
-    """Return the lowest value; NaN if there is none."""
+def _of_known(function, values):
+    """Return a function of the values that are not NaN; NaN if there is none."""
     known = values[~np.isnan(values)]
-    return known.min() if known.size else np.nan
+    return function(known) if known.size else np.nan
 
 
 def _beaten(own, random):
@@ -155,9 +148,7 @@ def _strongest(analyzer, concept, timepoint):
     n_tied = analyzer.ties_[concept, step]
     if not n_tied:
         return f"t={timepoint}: {' '.join(map(str, relays))}"
-    scores = analyzer.relay_map_[concept, step]
-    if analyzer.method_ == INTERCHANGE:  # ranked by absolute values
-        scores = np.abs(scores)
+    scores = analyzer._strength()[concept, step]
     certain = [node for node in relays if scores[node] > scores[relays[-1]] + TIE]
     n_places = len(relays) - len(certain)
     return " ".join(

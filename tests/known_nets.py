@@ -8,6 +8,15 @@ from relayestimators import RNNClassifier
 BITS = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])  # rows are the classes of two_bit_net
 
 
+def zeroed(net):
+    """Set all weights of a network to zero, and return them by name."""
+    weights = dict(net.module_.named_parameters())
+    with torch.no_grad():
+        for tensor in weights.values():
+            tensor.zero_()
+    return weights
+
+
 def hand_made_net(n_nodes=8, delay=3):
     """Return a network whose relays are known: the input moves from node 0 to node 1, and so on.
 
@@ -22,10 +31,8 @@ def hand_made_net(n_nodes=8, delay=3):
     X[:, 1] = rng.normal(size=(400, n_timepoints))
     y = np.where(X[:, 0, 0] > 0, "plus", "minus")
     net = RNNClassifier(module__hidden_size=n_nodes, max_epochs=1, random_state=0).fit(X, y)
-    weights = dict(net.module_.named_parameters())
+    weights = zeroed(net)
     with torch.no_grad():
-        for tensor in weights.values():
-            tensor.zero_()
         weights["recurrent.weight_ih_l0"][0, 0] = 3.0
         weights["recurrent.weight_ih_l0"][delay + 1 :, 1] = 1.0
         for k in range(delay):
@@ -50,10 +57,8 @@ def two_bit_net(n_instances=400, error=0.1, seed=0):
     y = bits @ [1, 2]
     with_all_classes = X[:40], np.arange(40) % 4
     net = RNNClassifier(module__hidden_size=6, max_epochs=1, random_state=0).fit(*with_all_classes)
-    weights = dict(net.module_.named_parameters())
+    weights = zeroed(net)
     with torch.no_grad():
-        for tensor in weights.values():
-            tensor.zero_()
         for node, channel in ((0, 0), (1, 0), (2, 1)):
             weights["recurrent.weight_ih_l0"][node, channel] = 3.0
             weights["recurrent.weight_hh_l0"][node, node] = 3.0
@@ -78,10 +83,8 @@ def latches(n_instances=1000, heard=3, unheard=2, noise=0.7, less_noise=0.5, see
     X[:, 1:, 0] = rng.normal(size=(n_instances, 8))
     y = np.where(bit > 0, "plus", "minus")
     net = RNNClassifier(module__hidden_size=8, max_epochs=1, random_state=0).fit(X[:40], y[:40])
-    weights = dict(net.module_.named_parameters())
+    weights = zeroed(net)
     with torch.no_grad():
-        for tensor in weights.values():
-            tensor.zero_()
         for node in range(8):
             size = noise if node < heard else less_noise if node < heard + unheard else 1.0
             weights["recurrent.weight_ih_l0"][node, 1 + node] = size
@@ -102,10 +105,8 @@ def repeated_net(seed=0):
     X = np.concatenate([X, rng.normal(size=(600, 1, 5)).astype(np.float32)], axis=1)
     y = np.where(bit > 0, "plus", "minus")
     net = RNNClassifier(module__hidden_size=4, max_epochs=1, random_state=0).fit(X[:40], y[:40])
-    weights = dict(net.module_.named_parameters())
+    weights = zeroed(net)
     with torch.no_grad():
-        for tensor in weights.values():
-            tensor.zero_()
         weights["recurrent.weight_ih_l0"][0, 0] = 3.0
         weights["recurrent.weight_ih_l0"][1:, 1] = 1.0
         weights["readout.weight"][:, 0] = torch.tensor([-3.0, 3.0])
@@ -125,10 +126,8 @@ def exclusive_or_net(seed=0):
     X[:, 2, 4] = 1.0
     y = np.where(bits[:, 0] != bits[:, 1], "differ", "same")
     net = RNNClassifier(module__hidden_size=6, max_epochs=1, random_state=0).fit(X[:40], y[:40])
-    weights = dict(net.module_.named_parameters())
+    weights = zeroed(net)
     with torch.no_grad():
-        for tensor in weights.values():
-            tensor.zero_()
         for node in (0, 1):
             weights["recurrent.weight_ih_l0"][node, node] = 3.0
             weights["recurrent.weight_hh_l0"][node, node] = 3.0
@@ -138,4 +137,18 @@ def exclusive_or_net(seed=0):
         weights["readout.weight"][:, 2:4] = torch.tensor([[5.0, -5.0], [-5.0, 5.0]])
         weights["readout.bias"][:] = torch.tensor([-5.0, 5.0])
     assert net.score(X, y) == 1.0
+    return net, X, y
+
+
+def attractor_net(delay=25):
+    """Return a network of 4 nodes of which node 0 holds a bit in an attractor."""
+    X = np.zeros((300, 2, delay), dtype=np.float32)
+    X[:, 0, 0] = np.random.default_rng(0).choice([-1.0, 1.0], 300)
+    y = np.where(X[:, 0, 0] > 0, "plus", "minus")
+    net = RNNClassifier(module__hidden_size=4, max_epochs=1, random_state=0).fit(X[:40], y[:40])
+    weights = zeroed(net)
+    with torch.no_grad():
+        weights["recurrent.weight_ih_l0"][0, 0] = 3.0
+        weights["recurrent.weight_hh_l0"][0, 0] = 3.0
+        weights["readout.weight"][:, 0] = torch.tensor([-3.0, 3.0])
     return net, X, y

@@ -59,6 +59,13 @@ def test_clusters_are_not_cut_apart(fraction, noise):
     assert bits_kept(hidden, bit, n_states=2) > 0.99
 
 
+def test_quartiles_keep_half_of_a_class_of_ten():
+    rng = np.random.default_rng(0)
+    bit = rng.permutation(1000) < 100
+    hidden = np.where(bit, 0.9, -0.9) + 0.05 * rng.normal(size=1000)
+    assert bits_kept(hidden, bit, strategy="quantile") == pytest.approx(0.5, abs=0.05)
+
+
 def test_a_silent_or_saturated_end_is_a_state_of_its_own():
     rng = np.random.default_rng(0)
     active = rng.random(600) < 0.6

@@ -146,15 +146,7 @@ class RelayMapDisplay:
 
     def _draw_carried(self, ax, above):
         """Draw what the layer carries, in axes above the image if none are given; return these."""
-        place = ax.get_subplotspec()
-        if above is not None:
-            pass
-        elif place is None:  # axes that somebody put somewhere by hand
-            above = ax.inset_axes([0, 1.04, 1, 0.28], sharex=ax)
-        else:
-            upper, lower = place.subgridspec(2, 1, height_ratios=(1, 3.5), hspace=0.05)
-            ax.set_subplotspec(lower)
-            above = ax.figure.add_subplot(upper, sharex=ax)
+        above = _axes_above(ax) if above is None else above
         steps, carried = np.arange(len(self.relay_map)), np.asarray(self.carried, dtype=float)
         upper = carried
         above.plot(steps, carried, color="C1", marker=".", markersize=3)
@@ -192,3 +184,13 @@ class RelayMapDisplay:
         if not shown and not self.signed:
             text += ", not shown here"
         ax.set_title(text, loc="right", fontsize="small")
+
+
+def _axes_above(ax):
+    """Return new axes above others, which give room to them."""
+    place = ax.get_subplotspec()
+    if place is None:  # axes that somebody put somewhere by hand
+        return ax.inset_axes([0, 1.04, 1, 0.28], sharex=ax)
+    upper, lower = place.subgridspec(2, 1, height_ratios=(1, 3.5), hspace=0.05)
+    ax.set_subplotspec(lower)
+    return ax.figure.add_subplot(upper, sharex=ax)

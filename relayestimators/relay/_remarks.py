@@ -82,28 +82,28 @@ def carried_remarks(result, timepoints):
     unused = (highest >= np.maximum(_HEALTHY * much, 2 * _MUCH)) & (most < NOTHING * much)
     missed = (least >= _HEALTHY * much) & (highest < NOTHING * much)
     remarks = []
-    if unused.any():
-        k, t = np.unravel_index(np.argmax(np.where(unused, highest, -1.0)), unused.shape)
-        remarks.append(
-            f"at {_fraction(unused)} concepts and time steps nodes know what the layer does not "
-            f"carry to the output: at time step {timepoints[t]}, a node has {highest[k, t]:.2f} "
-            f"bits about concept {k}, of which all nodes together carry "
-            f"{max(0.0, result.carried[k, t]):.2f}"
-        )
-    if missed.any():
-        k, t = np.unravel_index(np.argmax(np.where(missed, least, -1.0)), missed.shape)
-        remarks.append(
-            f"at {_fraction(missed)} concepts and time steps the layer carries what no node "
-            f"shows alone: at time step {timepoints[t]}, all nodes together carry "
-            f"{result.carried[k, t]:.2f} bits about concept {k}, of which no node has more than "
-            f"{highest[k, t]:.2f}"
-        )
+    for where, size, sentence in (
+        (
+            unused,
+            highest,
+            "nodes know what the layer does not carry to the output: at time step {t}, a node has "
+            "{highest:.2f} bits about concept {k}, of which all nodes together carry {carried:.2f}",
+        ),
+        (
+            missed,
+            least,
+            "the layer carries what no node shows alone: at time step {t}, all nodes together "
+            "carry {carried:.2f} bits about concept {k}, of which no node has more than "
+            "{highest:.2f}",
+        ),
+    ):
+        if where.any():
+            k, step = np.unravel_index(np.argmax(np.where(where, size, -1.0)), where.shape)
+            worst = {"highest": highest[k, step], "carried": max(0.0, result.carried[k, step])}
+            text = sentence.format(t=timepoints[step], k=k, **worst)
+            count = f"{np.count_nonzero(where)} of {where.size}"
+            remarks.append(f"at {count} concepts and time steps {text}")
     return remarks
-
-
-def _fraction(where):
-    """Return how many of all there are, in words."""
-    return f"{np.count_nonzero(where)} of {where.size}"
 
 
 def tie_remarks(ties, n_relays, *, if_common=False):
