@@ -83,7 +83,7 @@ class RelayAnalyzer(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         confidence level of the intervals.
     carried : bool, default=True
         Whether to measure what the layer carries to the output, ``carried_``, and to compare the
-        map with it. This takes about as long as a knockout at every time step.
+        map with it. This takes one to two times as long as a knockout at every time step.
     window : int or None, default=1
         With "interchange": number of time steps for which the nodes follow the source; None is to
         the end.
